@@ -1,0 +1,6 @@
+"""Methods: the objectives that fit a generator. `setup`, `step(i) -> losses`, `state_dict`; no files, no loop."""
+
+TABLE = {
+    "generative": "gendata.methods.generative:Generative",
+    "random-real": "gendata.methods.random_real:RandomReal",
+}
