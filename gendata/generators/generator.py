@@ -1,0 +1,45 @@
+"""The seam every generator implements."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import msgspec
+from torch import Tensor, nn
+
+from gendata.spec import SampleSpec
+
+
+class Generator(nn.Module, ABC):
+    """`(z, y) -> x`: a latent and a label to an image.
+
+    A subclass promises:
+        - sample i of the output depends on row i of the input alone (no batch statistics), so that padding a
+          micro-batch changes nothing;
+        - building it costs little and works on the meta device, where shapes are checked before memory is taken;
+        - its state dict holds floating-point tensors, or uint8 tensors that are stored as they are.
+
+    Args:
+        config: an instance of this class's `Config`.
+        spec: what a sample looks like.
+        latent_dim: length of `z`.
+    """
+
+    Config: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, config: Any, *, spec: SampleSpec, latent_dim: int) -> None:
+        super().__init__()
+        self.config, self.spec, self.latent_dim = config, spec, latent_dim
+
+    @abstractmethod
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """Images (N, C, H, W), float in [0, 1], from latents (N, latent_dim) and labels (N,) int64."""
+
+    @abstractmethod
+    def macs_per_image(self) -> int:
+        """Multiply-accumulates that one image costs."""
+
+    def __call__(self, z: Tensor, y: Tensor) -> Tensor:
+        images: Tensor = super().__call__(z, y)
+        return images

@@ -1,0 +1,68 @@
+"""`codebook`: learned codes of each class, mixed with near codes and blurred."""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from gendata.latents.law import LatentLaw
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of `codebook`."""
+
+    dim: int = 20  # length of z
+    codes: int = 64  # codes per class
+    neighbours: int = 4  # nearest codes of the same class that a code mixes with; 0: no mixing
+    reach: float = 0.5  # largest share of the neighbour in the mix
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.dim <= 4096:
+            raise ValueError(f"dim must be 1 to 4096, got {self.dim}")
+        if not 1 <= self.codes <= 2**20:
+            raise ValueError(f"codes must be 1 to {2**20}, got {self.codes}")
+        if not 0 <= self.neighbours < self.codes:
+            raise ValueError(f"neighbours must be 0 to {self.codes - 1} (codes - 1), got {self.neighbours}")
+        if not 0 <= self.reach <= 1:
+            raise ValueError(f"reach must be 0 to 1, got {self.reach}")
+
+
+class Codebook(LatentLaw):
+    """z = c_i + t (c_j - c_i) + scale[y] * eps.
+
+    i is uniform over the codes of class y, j over the nearest neighbours of i, t uniform in [0, reach), eps ~ N(0, I).
+    The neighbours follow from the stored codes (`prepare`); they cost no bytes.
+    """
+
+    Config = Config
+
+    def __init__(self, config: Config, *, num_classes: int) -> None:
+        super().__init__(config, num_classes=num_classes)
+        self.dim, self.num_uniforms, self.num_normals = config.dim, 3, config.dim
+        self.codes = nn.Parameter(torch.randn(num_classes, config.codes, config.dim))
+        self.scales = nn.Parameter(torch.full((num_classes, config.dim), 0.1))
+        nearest = torch.zeros(num_classes, config.codes, max(config.neighbours, 1), dtype=torch.int64)
+        self.register_buffer("nearest", nearest, persistent=False)
+        self.nearest: Tensor
+
+    def prepare(self) -> None:
+        if self.config.neighbours:
+            self.nearest = torch.stack([self._nearest_of_class(codes) for codes in self.codes.detach()])
+
+    def forward(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
+        i = (uniforms[:, 0] * self.config.codes).long()
+        z = self.codes[y, i]
+        if self.config.neighbours:
+            j = self.nearest[y, i, (uniforms[:, 1] * self.config.neighbours).long()]
+            z = z + (uniforms[:, 2:3] * self.config.reach) * (self.codes[y, j] - z)
+        return z + self.scales[y] * normals
+
+    def _nearest_of_class(self, codes: Tensor) -> Tensor:
+        """Indices (codes, neighbours) of each code's nearest others, float64 so that every machine agrees."""
+        exact, rows = codes.double(), []
+        for i in range(len(exact)):
+            distance = (exact - exact[i]).square().sum(1)
+            distance[i] = torch.inf
+            rows.append(distance.argsort(stable=True)[: self.config.neighbours])
+        return torch.stack(rows)

@@ -1,0 +1,45 @@
+"""The seam every latent law implements."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import msgspec
+from torch import Tensor, nn
+
+
+class LatentLaw(nn.Module, ABC):
+    """From counter-based random numbers to latents: the distribution a generator is sampled with.
+
+    The numbers come from the host (`gendata.latents.philox`), keyed by (seed, epoch, index); the law turns them into
+    `z` with elementwise float32 arithmetic alone (no exp, no log, no matmul), which is bit-equal on every CPU. A law
+    may hold learned tensors; they are stored, and their bytes counted, with the weights.
+    """
+
+    Config: ClassVar[type[msgspec.Struct]]
+    dim: int  # length of z
+    num_uniforms: int  # uniforms in [0, 1) used per sample
+    num_normals: int  # standard normals used per sample
+
+    def __init__(self, config: Any, *, num_classes: int) -> None:
+        super().__init__()
+        self.config, self.num_classes = config, num_classes
+
+    @abstractmethod
+    def forward(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
+        """Latents (N, dim) float32.
+
+        Args:
+            uniforms: (N, num_uniforms) float32 in [0, 1).
+            normals: (N, num_normals) float32.
+            y: labels (N,) int64.
+            slot: (N,) int64, position inside the class in the frozen set; -1 for a fresh sample.
+        """
+
+    def prepare(self) -> None:  # noqa: B027  (most laws derive nothing)
+        """Derives what follows from the learned tensors; called once after they are loaded or changed."""
+
+    def __call__(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
+        z: Tensor = super().__call__(uniforms, normals, y, slot)
+        return z
