@@ -1,0 +1,1 @@
+"""Augmentations of image batches, differentiable, used alike by methods and evaluation."""

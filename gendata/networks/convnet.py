@@ -1,0 +1,70 @@
+"""ConvNet-d: the student of the dataset-condensation papers.
+
+d blocks of [3x3 convolution, norm, ReLU, 2x2 average pooling], flatten, linear. "Instance norm" is everywhere in the
+field a GroupNorm with one group per channel and affine parameters (Zhao, Mopuri, Bilen 2021, their `networks.py`).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gendata.errors import SpecError
+from gendata.networks.classifier import Classifier
+from gendata.spec import SampleSpec
+
+_NORMS = {
+    "in": lambda width: nn.GroupNorm(width, width, affine=True),
+    "bn": lambda width: nn.BatchNorm2d(width, affine=True),
+    "none": lambda width: nn.Identity(),
+}
+
+
+class ConvBlock(nn.Module):
+    """Convolution, norm, ReLU, average pooling: (N, C, h, w) -> (N, width, h // 2, w // 2) of the padded size."""
+
+    def __init__(self, channels: int, width: int, *, padding: int, norm: str) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, width, 3, padding=padding)
+        self.norm: nn.Module = _NORMS[norm](width)
+        self.activation = nn.ReLU()
+        self.pool = nn.AvgPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.pool(self.activation(self.norm(self.conv(x))))
+        return out
+
+
+class ConvNet(Classifier):
+    """ConvNet of `depth` blocks; the first pads a 1-channel image by 3 (28 x 28 becomes 32 x 32), all else by 1."""
+
+    def __init__(self, *, spec: SampleSpec, depth: int, width: int, norm: str) -> None:
+        super().__init__()
+        first_padding = 3 if spec.channels == 1 else 1
+        height, width_px = _final_size(spec, depth, first_padding)
+        self.blocks = nn.ModuleList(
+            ConvBlock(width if i else spec.channels, width, padding=1 if i else first_padding, norm=norm)
+            for i in range(depth)
+        )
+        self.classifier = nn.Linear(width * height * width_px, spec.num_classes)
+
+    def block_outputs(self, x: Tensor) -> list[Tensor]:
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        return outputs
+
+
+def _final_size(spec: SampleSpec, depth: int, first_padding: int) -> tuple[int, int]:
+    """Height and width after `depth` blocks, in pixels."""
+    growth = 2 * first_padding - 2
+    height, width = spec.height + growth, spec.width + growth
+    for block in range(depth):
+        if min(height, width) < 2:
+            raise SpecError(
+                f"a ConvNet of depth {depth} does not fit a {spec.height} x {spec.width} image",
+                expected=f"depth at most {block}",
+                remedy=f"Choose a shallower network, such as convnet{max(block, 1)}-w128-in.",
+            )
+        height, width = height // 2, width // 2
+    return height, width
