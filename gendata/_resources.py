@@ -18,5 +18,7 @@ def shipped(name: str) -> Path:
     if (package.parent / "pyproject.toml").is_file() and checkout.is_dir():
         return checkout
     raise GendataError(
-        f"the shipped folder {name!r} is missing", where=str(package), remedy="Reinstall: pip install --force-reinstall gendata"
+        f"the shipped folder {name!r} is missing",
+        where=str(package),
+        remedy="Reinstall: pip install --force-reinstall gendata",
     )

@@ -1,0 +1,59 @@
+# Two doors: `make demo` and `make test`. Both make their own environment in .venv, or use VENV=path.
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
+SHIPPED := $(shell find gendata recipes hub -type f -not -name '*.pyc')
+DEMO := demo/digits
+
+.PHONY: help demo test check clean
+
+help:
+	@echo "make demo   install, condense the digits, compare with the baselines (some minutes)"
+	@echo "make test   install what tests need and run them"
+	@echo "make check  ruff, mypy, import-linter, recipes"
+	@echo "make clean  remove what these made"
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/gendata recipe run digits/generative-demo --out $(DEMO)
+	$(BIN)/gendata evaluate $(DEMO) --protocol quick/v1 --write
+	$(BIN)/gendata sample $(DEMO) --grid demo/grid.png
+	@echo
+	@echo "The artifact is $(DEMO), its samples are demo/grid.png. Next:"
+	@echo "    $(BIN)/gendata info $(DEMO)                          what it holds"
+	@echo "    $(BIN)/gendata condense FOLDER --out runs/mine           your own folder of images, one folder per class"
+	@echo "    README.md                                               load it in four lines"
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict gendata
+	$(BIN)/lint-imports
+	$(BIN)/gendata recipe validate
+
+# The demo installs as a user would; tests and checks install the checkout in place. One environment may serve both:
+# the later install replaces the earlier, so each forgets the other's stamp.
+$(VENV)/.installed-demo: pyproject.toml $(SHIPPED) | $(BIN)/python
+	$(PIP) .
+	@rm -f $(VENV)/.installed-test $(VENV)/.installed-check
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[test]'
+	@rm -f $(VENV)/.installed-demo
+	@touch $@
+
+$(VENV)/.installed-check: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@rm -f $(VENV)/.installed-demo
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf .venv demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

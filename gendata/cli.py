@@ -1,0 +1,326 @@
+"""The `gendata` command: parse, call, print; no other logic.
+
+What a command needs is imported inside it, so `gendata --help` and `gendata recipe list` answer without torch. Facts
+go to standard output (with `--json` exactly one object), progress and errors to standard error. A GendataError ends
+with its message and exit code 2; anything else keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+
+import gendata
+from gendata.errors import GendataError, RecipeError
+from gendata.recipe import Recipe, list_recipes, load_recipe, recipe_path
+
+app = typer.Typer(
+    name="gendata",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # text of recipes and artifacts is never read as markup
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+recipe_app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Recipes: the declared settings of one condensation.\n\n\b\nExamples:\n"
+        "  gendata recipe list\n  gendata recipe run digits/generative-demo --out runs/digits"
+    ),
+)
+app.add_typer(recipe_app, name="recipe")
+
+RecipeArgument = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help="A shipped recipe's name or a YAML file.")]
+ArtifactArgument = Annotated[Path, typer.Argument(metavar="ARTIFACT", help="The artifact's folder.")]
+OutOption = Annotated[Path, typer.Option("--out", help="The artifact's folder: made, or resumed, or left as it is.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a field; may be repeated.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Where local data sets are; else $GENDATA_DATA.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check everything, make nothing.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="gendata")
+    except GendataError as error:
+        typer.echo(_fault(error), err=True)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gendata {gendata.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Condensed datasets as publishable artifacts.
+
+    \b
+    Examples:
+      gendata recipe run digits/generative-demo --out runs/digits
+      gendata info runs/digits
+    """
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+
+@recipe_app.command("list")
+def _recipe_list(as_json: JsonOption = False) -> None:
+    """List the shipped recipes and whether each has been measured.
+
+    \b
+    Examples:
+      gendata recipe list
+      gendata recipe list --json
+    """
+    recipes = {name: load_recipe(name) for name in list_recipes()}
+    if as_json:
+        _print_json(
+            recipes=[
+                {"name": n, "summary": r.summary, "measured": bool(r.reference), "reference": r.reference}
+                for n, r in recipes.items()
+            ]
+        )
+        return
+    _print_table(
+        ["recipe", "measured", "summary"], [[name, _measured(r), r.summary] for name, r in sorted(recipes.items())]
+    )
+
+
+@recipe_app.command("show")
+def _recipe_show(
+    name: RecipeArgument,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a recipe; with --json its fields, every default written out, and its digest.
+
+    \b
+    Examples:
+      gendata recipe show digits/generative-demo
+      gendata recipe show digits/generative-demo --set seed=1 --json
+    """
+    recipe = load_recipe(name, overrides=tuple(overrides or ()))
+    if as_json:
+        resolved = recipe.resolved(where=name)
+        _print_json(recipe=resolved, digest=resolved.digest())
+    elif overrides:
+        typer.echo(_clean(_yaml(recipe), keep="\n"), nl=False)
+    else:
+        typer.echo(_clean(recipe_path(name).read_text(encoding="utf-8"), keep="\n"), nl=False)
+
+
+@recipe_app.command("copy")
+def _recipe_copy(
+    name: RecipeArgument,
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="The new YAML file; never overwrites one.")],
+) -> None:
+    """Copy a recipe to a file of yours, to change it there.
+
+    \b
+    Examples:
+      gendata recipe copy digits/generative-demo mine.yaml
+      gendata recipe copy fashion-mnist/generative-cpu recipes/fm.yaml
+    """
+    path = recipe_path(name)
+    if to.exists():
+        raise RecipeError("exists already", where=str(to), remedy="Name another file, or remove this one.")
+    if to.suffix not in (".yaml", ".yml") or not to.parent.is_dir():
+        raise RecipeError(f"cannot be written: {to}", expected="a .yaml file in an existing folder")
+    shutil.copyfile(path, to)
+    typer.echo(f"{_clean(str(to))}: change it, then: gendata recipe run {_clean(str(to))} --out DIR")
+
+
+@recipe_app.command("validate")
+def _recipe_validate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME-or-FILE]...", help="None: all the shipped recipes.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check recipes: fields, types, names and every option.
+
+    \b
+    Examples:
+      gendata recipe validate
+      gendata recipe validate mine.yaml
+    """
+    faults: dict[str, GendataError] = {}
+    digests: dict[str, str] = {}
+    for name in names or list_recipes():
+        try:
+            digests[name] = load_recipe(name).resolved(where=name).digest()
+        except GendataError as error:
+            faults[name] = error
+    if as_json:
+        _print_json(valid=digests, faults={name: f"{type(e).__name__}: {e}" for name, e in faults.items()})
+    else:
+        for name, digest in digests.items():
+            typer.echo(f"{_clean(name)}: valid, digest {digest[:12]}")
+    for error in faults.values():
+        typer.echo(_fault(error), err=True)
+    if faults:
+        raise typer.Exit(2)
+
+
+@recipe_app.command("run")
+def _recipe_run(
+    name: RecipeArgument,
+    out: OutOption,
+    overrides: SetOption = None,
+    dry_run: DryRunOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an artifact from a recipe. Killed and run again, the same command resumes.
+
+    \b
+    Examples:
+      gendata recipe run digits/generative-demo --out runs/digits
+      gendata recipe run mine.yaml --out runs/mine --set method.options.steps=500 --dry-run
+    """
+    from gendata.condensation import condense
+
+    artifact = condense(
+        name,
+        out=out,
+        overrides=tuple(overrides or ()),
+        data_root=data,
+        dry_run=dry_run,
+        progress=sys.stderr.isatty(),
+    )
+    _print_made(artifact, out, as_json=as_json)
+
+
+@app.command("condense")
+def _condense(
+    data_set: Annotated[
+        str, typer.Argument(metavar="FOLDER-or-DATASET", help="A folder of images, or a data set's name.")
+    ],
+    out: OutOption,
+    max_bytes: Annotated[str, typer.Option("--bytes", metavar="SIZE", help="Largest artifact: 100kB, 1MB.")] = "100kB",
+    ipc: Annotated[int, typer.Option("--ipc", min=1, help="Images per class of the frozen set.")] = 10,
+    overrides: SetOption = None,
+    dry_run: DryRunOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Condense your own data: picks the settings by shape, classes and byte budget.
+
+    \b
+    Examples:
+      gendata condense photos/train --out runs/photos
+      gendata condense fashion-mnist --out runs/fm --bytes 250kB --ipc 10
+    """
+    from gendata.condensation import condense_own_data
+
+    artifact = condense_own_data(
+        data_set,
+        out=out,
+        max_bytes=_parse_bytes(max_bytes),
+        ipc=ipc,
+        overrides=tuple(overrides or ()),
+        data_root=data,
+        dry_run=dry_run,
+        progress=sys.stderr.isatty(),
+    )
+    _print_made(artifact, out, as_json=as_json)
+
+
+@app.command("env")
+def _env(as_json: JsonOption = False) -> None:
+    """Versions, processor and accelerators: what an issue report needs.
+
+    \b
+    Examples:
+      gendata env
+      gendata env --json
+    """
+    from gendata._environment import environment
+
+    facts = environment()
+    if as_json:
+        _print_json(**facts)
+    else:
+        packages = facts.pop("packages")
+        _print_facts({**facts, **packages})
+
+
+# --- printing --------------------------------------------------------------------------------------------------------
+
+
+def _print_made(artifact: Any, out: Path, *, as_json: bool) -> None:
+    raise NotImplementedError
+
+
+def _print_json(**facts: Any) -> None:
+    typer.echo(json.dumps(msgspec.to_builtins(facts)))
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "-" if value is None else str(value)
+        typer.echo(f"{_clean(name):<{width}}  {_clean(text)}")
+
+
+def _print_table(header: list[str], rows: Iterable[list[str]]) -> None:
+    lines = [header, *[[_clean(cell) for cell in row] for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _clean(text: str, *, keep: str = "") -> str:
+    """`text` without control and format characters: a stranger's recipe or manifest must not steer a terminal."""
+    return "".join(c for c in text if c in keep or unicodedata.category(c) not in ("Cc", "Cf"))
+
+
+def _fault(error: GendataError) -> str:
+    return f"{type(error).__name__}: {_clean(str(error), keep=chr(10))}"
+
+
+def _measured(recipe: Recipe) -> str:
+    if not recipe.reference:
+        return "not measured"
+    best = recipe.reference[0]
+    return f"{100 * best.mean:.1f} ± {100 * best.std:.1f} % ({best.row}, {best.mode}, {best.protocol}, n={best.n})"
+
+
+def _yaml(recipe: Recipe) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True)
+    return text
+
+
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+
+
+def _parse_bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    if match is None or match[2].lower() not in _UNITS:
+        raise typer.BadParameter(f"{text!r} is not a size; write 100kB or 1MB", param_hint="--bytes")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
