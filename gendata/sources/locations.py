@@ -1,0 +1,77 @@
+"""Where local copies of a named data set may lie, and where downloads are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gendata.errors import MissingExtraError, SourceError
+
+
+def download_folder() -> Path:
+    """Where downloaded data are kept: $GENDATA_CACHE/data, else ~/.cache/gendata/data."""
+    return Path(os.environ.get("GENDATA_CACHE") or "~/.cache/gendata").expanduser() / "data"
+
+
+def find_folder(files: Iterable[str], *, name: str, root: Path | None, inner: str) -> Path | None:
+    """The first folder that holds all `files` (or their .gz): <root>/<name>, <root>, then where downloads are kept.
+
+    Args:
+        inner: path inside such a folder where torchvision, or the published archive, puts the files.
+    """
+    bases = [root / name] if root else []
+    if root and not _is_of_another_set(root, name):
+        bases.append(root)
+    bases.append(download_folder())
+    for base in bases:
+        for folder in (base, base / inner):
+            if all(present(folder / file) for file in files):
+                return folder
+    return None
+
+
+def present(path: Path) -> Path | None:
+    """`path`, or `path` + .gz, whichever is a file."""
+    packed = path.with_name(path.name + ".gz")
+    return next((file for file in (path, packed) if file.is_file()), None)
+
+
+def download(name: str, fetch: Callable[[Path], object], *, root: Path | None) -> None:
+    """Runs `fetch(folder)` with torchvision's downloader behind it; a failure says how to do without.
+
+    Raises:
+        MissingExtraError: torchvision, or scipy where it needs that, is not installed.
+        SourceError: the data are neither here nor reachable.
+    """
+    folder = download_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fetch(folder)
+    except ImportError as error:
+        raise missing_package(error, where=name) from None
+    except (OSError, RuntimeError) as error:  # what torchvision's downloader raises offline or on a wrong checksum
+        reason = " ".join(str(error).split())[:200]
+        raise SourceError(
+            f"is not on this machine and could not be downloaded ({reason})",
+            where=name,
+            expected=f"its files in {_looked_in(name, root)}",
+            remedy=f"Put them in DIR/{name} and set data_root=DIR, or the environment variable GENDATA_DATA=DIR.",
+        ) from None
+
+
+def _is_of_another_set(root: Path, name: str) -> bool:
+    """Whether the folder's own name is that of another set: the MNIST family shares its file names."""
+    family = {"mnist", "fashionmnist", "kmnist"}
+    return root.name.lower().replace("-", "").replace("_", "") in family - {name.replace("-", "")}
+
+
+def missing_package(error: ImportError, *, where: str) -> MissingExtraError:
+    """The error for a package that `where` needs, from the failed import."""
+    package = (error.name or "a package").partition(".")[0]
+    return MissingExtraError(f"{package} is not installed", where=where, remedy=f"Install it: pip install {package}")
+
+
+def _looked_in(name: str, root: Path | None) -> str:
+    here = f"{root / name}, {root}" if root else "$GENDATA_DATA (not set)"
+    return f"{here} or {download_folder()}"
