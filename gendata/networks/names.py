@@ -1,4 +1,4 @@
-"""From a name to a network. A name may come from a stranger's manifest: it is matched against patterns, never imported."""
+"""From a name, perhaps out of a stranger's manifest, to a network: matched against patterns, never imported."""
 
 from __future__ import annotations
 
