@@ -179,8 +179,8 @@ def _recipe_validate(
     else:
         for name, digest in digests.items():
             typer.echo(f"{_clean(name)}: valid, digest {digest[:12]}")
-    for error in faults.values():
-        typer.echo(_fault(error), err=True)
+    for fault in faults.values():
+        typer.echo(_fault(fault), err=True)
     if faults:
         raise typer.Exit(2)
 

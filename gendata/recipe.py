@@ -8,17 +8,20 @@ written out) in the artifact's manifest.
 from __future__ import annotations
 
 import hashlib
-import re
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from gendata._resources import shipped
-from gendata.errors import RecipeError, unknown_name
+from gendata.errors import GendataError, RecipeError, unknown_name
 from gendata.registry import GENERATORS, LATENTS, METHODS, SOURCES, typed_options
 
 _MAX_RECIPE_BYTES = 64 * 1024  # a recipe is a page of text; a larger file is something else
+_MAX_DEPTH = 16  # of nested groups; a parser that recurses is never given more
+_MAX_SEED = 2**63 - 1
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +44,8 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"ipc must be at least 1, got {self.ipc}")
         if not 1 <= self.micro_batch <= 4096:
             raise ValueError(f"micro_batch must be 1 to 4096, got {self.micro_batch}")
+        if not 0 <= self.frozen_seed <= _MAX_SEED:
+            raise ValueError(f"frozen_seed must be 0 to 2**63 - 1, got {self.frozen_seed}")
         if self.storage not in ("f32", "f16", "bf16", "int8", "int4"):
             raise ValueError(f"storage must be one of f32, f16, bf16, int8, int4, got {self.storage!r}")
 
@@ -85,26 +90,39 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     evaluation: EvaluationPlan = EvaluationPlan()
     revision: int = 1  # raised when a published recipe changes what it makes
     seed: int = 0  # of everything the condensation draws
+    precision: Literal["f32", "bf16"] = "f32"  # of the condensation's arithmetic; weights are kept in f32
     reference: tuple[Reference, ...] = ()  # empty: not measured
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= _MAX_SEED:
+            raise ValueError(f"seed must be 0 to 2**63 - 1, got {self.seed}")
+        if self.revision < 1:
+            raise ValueError(f"revision must be at least 1, got {self.revision}")
 
     def resolved(self, *, where: str = "recipe") -> Recipe:
         """The same recipe with every option's default written out.
 
         Raises:
-            UnknownNameError, RecipeError: a name or an option is not acceptable; imports what the names select.
+            UnknownNameError, RecipeError: a name or an option is not acceptable; imports what the names select. All
+                faults are reported together.
         """
-
-        def complete(registry: Any, choice: Choice, field: str) -> Choice:
-            config = registry.config(choice.name, choice.options, where=f"{where}: {field}")
-            return Choice(name=choice.name, options=msgspec.to_builtins(config))
-
-        return msgspec.structs.replace(
-            self,
-            source=complete(SOURCES, self.source, "source"),
-            generator=complete(GENERATORS, self.generator, "generator"),
-            latent=complete(LATENTS, self.latent, "latent"),
-            method=complete(METHODS, self.method, "method"),
-        )
+        parts = {"source": SOURCES, "generator": GENERATORS, "latent": LATENTS, "method": METHODS}
+        completed: dict[str, Choice] = {}
+        faults: list[GendataError] = []
+        for field, registry in parts.items():
+            choice: Choice = getattr(self, field)
+            try:
+                config = registry.config(choice.name, choice.options, where=f"{where}: {field}")
+            except GendataError as fault:
+                faults.append(fault)
+            else:
+                completed[field] = Choice(name=choice.name, options=msgspec.to_builtins(config))
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            listed = "\n".join(map(str, faults)).replace("\n", "\n    ")
+            raise RecipeError(f"{len(faults)} faults", where=where, remedy=listed)
+        return msgspec.structs.replace(self, **completed)
 
     def digest(self) -> str:
         """sha256 of what decides the result; summary, evaluation and reference do not count."""
@@ -155,29 +173,93 @@ def parse_recipe(text: str, *, where: str, overrides: tuple[str, ...] = ()) -> R
         raise RecipeError(f"holds {type(fields).__name__}", where=where, expected="a mapping of fields")
     for override in overrides:
         _apply(fields, override)
-    recipe: Recipe = typed_options(Recipe, fields, where=f"{where}: ")
+    recipe: Recipe = typed_options(Recipe, fields, where=where)
     return recipe
 
 
 def _read_text(path: Path) -> str:
-    if path.stat().st_size > _MAX_RECIPE_BYTES:
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= _MAX_RECIPE_BYTES else None
+    except OSError as error:
+        raise RecipeError(f"cannot be read: {error.strerror}", where=str(path), expected="a YAML file") from None
+    if raw is None:
         raise RecipeError(f"{path.stat().st_size} bytes", where=str(path), expected=f"at most {_MAX_RECIPE_BYTES}")
     try:
-        return path.read_text(encoding="utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         raise RecipeError("is not UTF-8 text", where=str(path), expected="a YAML file") from None
 
 
 def _parse_yaml(text: str, *, where: str) -> Any:
+    """Plain values, lists and mappings of one YAML document; whatever else YAML offers is refused."""
     import yaml
 
-    # Aliases let a page of text grow to gigabytes; a recipe has no use for them.
-    if re.search(r"(?m)(?:^|[\s\[{,:-])[&*][A-Za-z0-9_]", text):
-        raise RecipeError("YAML anchors and aliases are not read", where=where, remedy="Write the value out.")
     try:
-        return yaml.safe_load(text)
+        _check_events(text, where=where)
+        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader), where=where)
+        value = yaml.safe_load(text)
+    except RecipeError:
+        raise
     except yaml.YAMLError as error:
         raise RecipeError("is not YAML: " + " ".join(str(error).split()), where=where) from None
+    except ValueError as error:  # a date that no calendar has, a number of thousands of digits
+        raise RecipeError(f"holds a value that YAML cannot read: {error}", where=where) from None
+    _check_values(value, where=where)
+    return value
+
+
+def _check_events(text: str, *, where: str) -> None:
+    # The event parser neither recurses nor expands, so this is safe on any text.
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = f"{where}: line {event.start_mark.line + 1}" if event.start_mark else where
+        # Aliases let a page of text grow to gigabytes; a recipe has no use for them.
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise RecipeError("YAML anchors and aliases are not read", where=line, remedy="Write the value out.")
+        if tag := getattr(event, "tag", None):
+            raise RecipeError(f"YAML tags are not read, got {tag!r}", where=line, remedy="Write the plain value.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise RecipeError("is nested too deeply", where=line, expected=f"at most {_MAX_DEPTH} levels")
+
+
+def _check_keys(node: Any, *, where: str) -> None:
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = f"{where}: line {key.start_mark.line + 1}"
+                raise RecipeError(f"{key.value!r} is written twice", where=line, remedy="Keep one of them.")
+            seen.add(str(key.value))
+        children: Iterator[Any] = (child for pair in node.value for child in pair)
+    else:
+        children = iter(node.value if isinstance(node, yaml.SequenceNode) else ())
+    for child in children:
+        _check_keys(child, where=where)
+
+
+def _check_values(value: Any, *, where: str) -> None:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if not isinstance(key, str):
+                raise RecipeError(f"the key {key!r} is a {type(key).__name__}", where=where, expected="text")
+            _check_values(child, where=f"{where}: {key}" if ": " not in where else f"{where}.{key}")
+    elif isinstance(value, list):
+        for child in value:
+            _check_values(child, where=where)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise RecipeError(f"is {value}", where=where, expected="a finite number")
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise RecipeError("is too large", where=where, expected="an integer of 64 bits")
+    elif value is not None and not isinstance(value, str):
+        kind = type(value).__name__
+        raise RecipeError(f"is a {kind}", where=where, expected="text, a number, a list or a group", remedy="Quote it.")
 
 
 def _apply(fields: dict[str, Any], override: str) -> None:
@@ -186,9 +268,11 @@ def _apply(fields: dict[str, Any], override: str) -> None:
         raise RecipeError(
             f"--set {override!r}", expected="path.to.field=value", remedy="Example: --set method.options.steps=500"
         )
-    *parents, last = path.strip().split(".")
+    *parents, last = steps = path.strip().split(".")
+    if not all(steps):
+        raise RecipeError(f"--set {override!r}", expected="names between the dots")
     for parent in parents:
         fields = fields.setdefault(parent, {})
         if not isinstance(fields, dict):
-            raise RecipeError(f"--set {path}: {parent!r} is a value, not a group of fields")
+            raise RecipeError(f"{parent!r} is a value, not a group of fields", where=f"--set {path}")
     fields[last] = _parse_yaml(value, where=f"--set {path}")
