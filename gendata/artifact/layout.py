@@ -1,0 +1,205 @@
+"""The artifact's folder: which names it may hold, how they are checked, how they are written.
+
+    config.json             the manifest; names every file below with size and sha256
+    generator.safetensors   weights of generator, latent law and labels: the bytes that count
+    probes.safetensors      a few samples, to check that a machine reproduces them        optional
+    evaluations.json        measured rows                                                 optional
+    preview.png             a sheet of samples                                            optional
+    data/*.parquet          materialised samples                                          optional
+    README.md               the card, rendered from the manifest; not listed, may be edited
+    .*                      ignored (`hf download` leaves .cache)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from gendata.errors import ArtifactError, IntegrityError
+
+MANIFEST = "config.json"
+WEIGHTS = "generator.safetensors"
+PROBES = "probes.safetensors"
+EVALUATIONS = "evaluations.json"
+PREVIEW = "preview.png"
+CARD = "README.md"
+
+NEEDED_TO_SAMPLE = (WEIGHTS,)  # what artifact_bytes counts
+
+_UNLISTED = (MANIFEST, CARD)
+# One optional folder, then a plain name: nothing that could leave the artifact, on any system.
+_SAFE_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_RESTORE = "The download is incomplete or the file was changed; fetch the artifact again."
+
+
+class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the manifest says about one file."""
+
+    size: int  # bytes
+    sha256: str  # hex
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a manifest may list `name`: relative, at most one folder deep, no dot-names, never the manifest or card."""
+    return bool(_SAFE_NAME.fullmatch(name)) and name not in _UNLISTED
+
+
+def facts_of(data: bytes) -> FileFacts:
+    """Size and hash of a file's bytes."""
+    return FileFacts(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def read_file(path: Path, *, max_bytes: int) -> bytes:
+    """All bytes of a regular file of at most `max_bytes`.
+
+    Raises:
+        ArtifactError: it is missing, larger, or not a regular file (a pipe would never end).
+    """
+    size = _size(path)
+    if size > max_bytes:
+        raise ArtifactError(f"has {size} bytes", where=str(path), expected=f"at most {max_bytes}")
+    with path.open("rb") as file:
+        return file.read(max_bytes)
+
+
+def read_listed(folder: Path, name: str, facts: FileFacts, *, verify: bool) -> bytes:
+    """Bytes of a listed file; with `verify`, only if their hash is the listed one."""
+    path = folder / name
+    data = read_file(path, max_bytes=facts.size)
+    if len(data) != facts.size:
+        raise _changed(path, f"has {len(data)} bytes", f"{facts.size}")
+    if verify and (found := hashlib.sha256(data).hexdigest()) != facts.sha256:
+        raise _changed(path, f"sha256 is {found}", facts.sha256)
+    return data
+
+
+def check_folder(folder: Path, files: Mapping[str, FileFacts], *, hashes: bool) -> None:
+    """Compares the folder with the manifest's list; all differences in one error.
+
+    Args:
+        folder: the artifact.
+        files: the manifest's list, its names already found safe.
+        hashes: also compare sha256, which reads every byte.
+
+    Raises:
+        IntegrityError: the weights are missing, a file differs, or a file is not listed.
+    """
+    faults = [f"{name} is missing" for name in NEEDED_TO_SAMPLE if not os.path.lexists(folder / name)]
+    faults += [f"{name} is not listed in {MANIFEST}" for name in sorted(_unlisted(folder, files))]
+    for name, facts in sorted(files.items()):
+        if os.path.lexists(folder / name):
+            faults += _differences(folder / name, name, facts, hashes=hashes)
+    if faults:
+        raise IntegrityError("; ".join(faults), where=str(folder), remedy=_RESTORE)
+
+
+def folder_bytes(folder: Path, files: Mapping[str, FileFacts]) -> int:
+    """Bytes of everything that belongs to the artifact and is present."""
+    paths = [folder / name for name in (*_UNLISTED, *files)]
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def create_folder(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Writes a new folder that appears complete or not at all; files 0644, folders 0755.
+
+    Raises:
+        ArtifactError: `out` exists and is not an empty folder.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+    try:
+        for name, data in contents.items():
+            (partial / name).parent.mkdir(mode=0o755, exist_ok=True)
+            _write_new(partial / name, data)
+        for path in (partial, *(path for path in partial.iterdir() if path.is_dir())):
+            path.chmod(0o755)
+            _sync_folder(path)
+        try:
+            partial.rename(out)
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot be made: {error.strerror}", where=str(out), expected="a name that does not exist yet",
+                remedy="Choose another folder, or move this one away.",
+            ) from None  # fmt: skip
+        _sync_folder(out.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes `path` so that readers see the old bytes or the new ones, never a part."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial.unlink(missing_ok=True)
+    _write_new(partial, data)
+    partial.rename(path)
+    _sync_folder(path.parent)
+
+
+def _size(path: Path) -> int:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ArtifactError(f"cannot be read: {error.strerror}", where=str(path), remedy=_RESTORE) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ArtifactError("is not a regular file", where=str(path), remedy=_RESTORE)
+    return status.st_size
+
+
+def _changed(path: Path, what: str, expected: str) -> IntegrityError:
+    return IntegrityError(what, where=str(path), expected=f"{expected}, as {MANIFEST} says", remedy=_RESTORE)
+
+
+def _unlisted(folder: Path, files: Mapping[str, FileFacts]) -> Iterator[str]:
+    folders = {name.partition("/")[0] for name in files if "/" in name}
+    for entry in os.scandir(folder):
+        if entry.name.startswith(".") or entry.name in _UNLISTED or entry.name in files:
+            continue
+        if entry.name not in folders or not entry.is_dir():
+            yield entry.name
+            continue
+        inside = (f"{entry.name}/{inner.name}" for inner in os.scandir(entry.path) if not inner.name.startswith("."))
+        yield from (name for name in inside if name not in files)
+
+
+def _differences(path: Path, name: str, facts: FileFacts, *, hashes: bool) -> list[str]:
+    try:
+        size = _size(path)
+    except ArtifactError as error:
+        return [f"{name} {error.what}"]
+    if size != facts.size:
+        return [f"{name} has {size} bytes, {MANIFEST} says {facts.size}"]
+    if hashes and (found := _sha256(path)) != facts.sha256:
+        return [f"{name} has sha256 {found}, {MANIFEST} says {facts.sha256}"]
+    return []
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,98 @@
+"""From (seed, epoch, index) to images, whatever the batch.
+
+Convolutions give other last bits for other batch sizes (pytorch/pytorch#134908), so the generator only ever sees
+micro-batches of one fixed shape, padded at the end. Within such a batch a sample depends on no position and no
+neighbour, so image i is bit-equal alone, in any subset, order, worker or thread count of one machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gendata.errors import SpecError
+from gendata.generators.generator import Generator
+from gendata.latents import philox
+from gendata.latents.law import LatentLaw
+
+
+def sample_images(
+    generator: Generator,
+    law: LatentLaw,
+    y: Tensor,
+    index: NDArray[np.int64],
+    slot: Tensor,
+    *,
+    seed: int,
+    epoch: int,
+    stream: str,
+    micro_batch: int,
+) -> Tensor:
+    """Images (N, C, H, W) uint8 of the samples `index`, on the generator's device.
+
+    Args:
+        generator: any device; run in eval mode and float32, left as it was.
+        law: on the host.
+        y: labels (N,) int64.
+        index: sample numbers (N,), the key of the randomness.
+        slot: (N,) int64, position inside the class in the frozen set; -1 for fresh samples.
+        seed, epoch, stream: the rest of the key; see `gendata.latents.philox`.
+        micro_batch: images per generator call; another value may change a pixel by one step.
+
+    Raises:
+        SpecError: lengths differ, a number of the key is out of range, or the law is not on the host.
+    """
+    z = draw_latents(law, y, index, slot, seed=seed, epoch=epoch, stream=stream)
+    return render(generator, z, y, micro_batch=micro_batch)
+
+
+@torch.inference_mode()
+def draw_latents(
+    law: LatentLaw, y: Tensor, index: NDArray[np.int64], slot: Tensor, *, seed: int, epoch: int, stream: str
+) -> Tensor:
+    """Latents (N, dim) float32 on the host: the same bits on every machine."""
+    if not len(y) == len(index) == len(slot):
+        raise SpecError(f"{len(y)} labels, {len(index)} indices and {len(slot)} slots", expected="equally many")
+    if any(tensor.device.type != "cpu" for tensor in law.state_dict().values()):
+        raise SpecError("the latent law is on an accelerator", expected="the host, where its bits are the same everywhere")
+    key = {"seed": seed, "epoch": epoch, "stream": stream}
+    uniforms = torch.from_numpy(philox.uniforms(index, law.num_uniforms, **key))  # type: ignore[arg-type]
+    normals = torch.from_numpy(philox.normals(index, law.num_normals, **key))  # type: ignore[arg-type]
+    return law(uniforms, normals, y.cpu(), slot.cpu())
+
+
+@torch.inference_mode()
+def render(generator: Generator, z: Tensor, y: Tensor, *, micro_batch: int) -> Tensor:
+    """Images (N, C, H, W) uint8 of latents `z` and labels `y`, rounded half to even."""
+    state = generator.state_dict()
+    device = next(iter(state.values())).device if state else torch.device("cpu")
+    images = torch.empty((len(z), *generator.spec.shape), dtype=torch.uint8, device=device)
+    with _exact(generator, device):
+        for start in range(0, len(z), micro_batch):
+            stop = min(start + micro_batch, len(z))
+            z_padded, y_padded = z.new_zeros(micro_batch, z.shape[1]), y.new_zeros(micro_batch)
+            z_padded[: stop - start], y_padded[: stop - start] = z[start:stop], y[start:stop]
+            x = generator(z_padded.to(device), y_padded.to(device))
+            images[start:stop] = x[: stop - start].mul(255).round().clamp(0, 255).to(torch.uint8)
+    return images
+
+
+@contextmanager
+def _exact(generator: Generator, device: torch.device) -> Iterator[None]:
+    """Eval mode, no autocast, and on CUDA the algorithms that give the same bits twice."""
+    training = generator.training
+    with ExitStack() as stack:
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if device.type == "cuda":
+            flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+            stack.enter_context(flags)  # type: ignore[no-untyped-call]
+        generator.eval()
+        try:
+            yield
+        finally:
+            generator.train(training)

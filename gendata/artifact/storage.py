@@ -1,0 +1,138 @@
+"""How one tensor becomes bytes: f32, f16, bf16, int8, int4, u8.
+
+int8 and int4 hold q in `q * scale`, with float16 scales, one per slice along `scale_axis` or one for the tensor.
+q times a float16 has at most 18 significant bits, so decoding is one exact float32 multiply: no machine rounds it
+another way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+import torch
+from torch import Tensor
+
+from gendata.errors import ArtifactError
+
+StorageDtype = Literal["f32", "f16", "bf16", "int8", "int4", "u8"]
+
+FLOATS: dict[str, torch.dtype] = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+LARGEST: dict[str, int] = {"int8": 127, "int4": 7}  # of |q|
+_BITS: dict[str, int] = {"f32": 32, "f16": 16, "bf16": 16, "int8": 8, "int4": 4, "u8": 8}
+_MIN_VALUES_PER_SCALE = 8  # below that a scale of two bytes costs a quarter of what it scales
+
+
+class TensorEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A stored tensor's structure; its values are in the weights file alone."""
+
+    name: str  # "generator.stem.weight", "latent.codes", "labels.soft"
+    shape: tuple[int, ...]
+    dtype: StorageDtype
+    scale_axis: int | None = None  # of int8 and int4; None: one scale for the whole tensor
+
+    @property
+    def num_values(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def num_scales(self) -> int:
+        if self.dtype not in LARGEST:
+            return 0
+        return 1 if self.scale_axis is None else self.shape[self.scale_axis]
+
+    @property
+    def value_bytes(self) -> int:
+        return -(-self.num_values * _BITS[self.dtype] // 8)
+
+    @property
+    def num_bytes(self) -> int:
+        """Scales, then values, without padding."""
+        return 2 * self.num_scales + self.value_bytes
+
+
+def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry, Tensor]:
+    """The entry and the bytes (uint8, 1-D) of `tensor`.
+
+    Raises:
+        ArtifactError: a value is not finite, or does not fit `dtype`.
+    """
+    tensor = tensor.detach().cpu().contiguous()
+    axis = _scale_axis(tensor) if dtype in LARGEST else None
+    entry = TensorEntry(name=name, shape=tuple(tensor.shape), dtype=dtype, scale_axis=axis)
+    if (dtype == "u8") != (tensor.dtype == torch.uint8) or not (tensor.is_floating_point() or dtype == "u8"):
+        raise ArtifactError(f"tensor {name!r} is {tensor.dtype}, its storage {dtype}", expected="floats, or uint8 as u8")
+    if dtype == "u8":
+        return entry, tensor.reshape(-1)
+    values = tensor.to(torch.float32)
+    if not values.isfinite().all():
+        raise ArtifactError(f"tensor {name!r} holds a value that is not finite", expected="finite weights")
+    encoded = _encode_floats(values, dtype) if dtype in FLOATS else _encode_integers(values, entry)
+    if not decode(entry, encoded).isfinite().all():
+        raise ArtifactError(
+            f"tensor {name!r} reaches {values.abs().max().item():.3g}", expected=f"values that fit {dtype}",
+            remedy="Store it as f32: artifact.storage=f32.",
+        )  # fmt: skip
+    return entry, encoded
+
+
+def decode(entry: TensorEntry, encoded: Tensor) -> Tensor:
+    """The tensor, float32 (uint8 for u8), from its bytes: uint8 (entry.num_bytes,)."""
+    if encoded.numel() != entry.num_bytes:
+        raise ArtifactError(f"tensor {entry.name!r} has {encoded.numel()} bytes", expected=f"{entry.num_bytes}")
+    if entry.dtype == "u8":
+        return encoded.clone().reshape(entry.shape)
+    if entry.dtype in FLOATS:
+        # clone: a slice of a packed file may start at an odd address, which a wider view refuses
+        return encoded.clone().view(FLOATS[entry.dtype]).to(torch.float32).reshape(entry.shape)
+    scales = encoded[: 2 * entry.num_scales].clone().view(torch.float16).to(torch.float32)
+    q = encoded[2 * entry.num_scales :]
+    integers = q.view(torch.int8) if entry.dtype == "int8" else _from_nibbles(q)[: entry.num_values]
+    return integers.to(torch.float32).reshape(entry.shape) * _along(scales, entry)
+
+
+def _encode_floats(values: Tensor, dtype: str) -> Tensor:
+    return values.to(FLOATS[dtype]).reshape(-1).view(torch.uint8)
+
+
+def _encode_integers(values: Tensor, entry: TensorEntry) -> Tensor:
+    largest = LARGEST[entry.dtype]
+    scales = _scales(values, entry, largest)
+    divisor = _along(torch.where(scales == 0, 1.0, scales.to(torch.float32)), entry)
+    # Divided by the scale as it will be read, float16, not by the exact one: that is the nearest q there is.
+    q = (values / divisor).round().clamp(-largest, largest).to(torch.int8).reshape(-1)
+    return torch.cat([scales.view(torch.uint8), q.view(torch.uint8) if entry.dtype == "int8" else _to_nibbles(q)])
+
+
+def _scales(values: Tensor, entry: TensorEntry, largest: int) -> Tensor:
+    """float16 (num_scales,): the largest magnitude of each slice over `largest`; 0 for a slice of zeros."""
+    rows = values.reshape(1, -1) if entry.scale_axis is None else values.movedim(entry.scale_axis, 0).flatten(1)
+    peak = rows.abs().amax(1)
+    scales = (peak / largest).to(torch.float16)
+    # Float16 is coarse near 0: a scale rounded down by more than half a step would clip the peak.
+    clipped = peak > scales.to(torch.float32) * (largest + 0.5)
+    return torch.where(clipped, (scales.view(torch.int16) + 1).view(torch.float16), scales)
+
+
+def _scale_axis(tensor: Tensor) -> int | None:
+    return 0 if tensor.dim() >= 2 and tensor[0].numel() >= _MIN_VALUES_PER_SCALE else None
+
+
+def _along(scales: Tensor, entry: TensorEntry) -> Tensor:
+    """Scales shaped so that they multiply along their axis."""
+    if entry.scale_axis is None:
+        return scales
+    return scales.reshape([-1 if axis == entry.scale_axis else 1 for axis in range(len(entry.shape))])
+
+
+def _to_nibbles(q: Tensor) -> Tensor:
+    """int8 (n,) in -8 .. 7 to uint8 (ceil(n / 2),): two's complement, the first value in the low nibble."""
+    padded = torch.cat([q, q.new_zeros(len(q) % 2)]).view(torch.uint8) & 0xF
+    return padded[0::2] | (padded[1::2] << 4)
+
+
+def _from_nibbles(packed: Tensor) -> Tensor:
+    """The inverse: int8 (2 * bytes,)."""
+    nibbles = torch.stack([packed & 0xF, packed >> 4], dim=1).reshape(-1).to(torch.int8)
+    return torch.where(nibbles > 7, nibbles - 16, nibbles)
