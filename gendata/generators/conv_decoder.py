@@ -16,7 +16,7 @@ from gendata.spec import SampleSpec
 _LARGEST_BASE_PX = 8  # the grid on which the stem writes
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of `conv-decoder`."""
 
     class_dim: int = 16  # length of the class embedding, the only part that grows with the classes
@@ -48,9 +48,10 @@ class ConvDecoder(Generator):
     few multiply-accumulates per image.
     """
 
-    Config = Config
+    Config = ConvDecoderConfig
+    config: ConvDecoderConfig
 
-    def __init__(self, config: Config, *, spec: SampleSpec, latent_dim: int) -> None:
+    def __init__(self, config: ConvDecoderConfig, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__(config, spec=spec, latent_dim=latent_dim)
         num_levels = max(1, math.ceil(math.log2(max(spec.height, spec.width) / _LARGEST_BASE_PX)))
         self.base = (math.ceil(spec.height / 2**num_levels), math.ceil(spec.width / 2**num_levels))
@@ -62,23 +63,21 @@ class ConvDecoder(Generator):
         self.stem = nn.Linear(u_dim, config.rank)
         self.stem_space = nn.Parameter(torch.randn(config.rank, self.base[0] * self.base[1]))
         self.stem_channels = nn.Parameter(torch.randn(config.rank, widths[0]) / math.sqrt(config.rank))
-        self.levels = nn.ModuleList()
-        in_width = widths[0]
-        for width, depth in zip(widths, depths, strict=True):
-            blocks = [_Block(config.block, in_width if i == 0 else width, width, u_dim) for i in range(depth)]
-            self.levels.append(nn.ModuleList(blocks))
-            in_width = width
+        blocks, in_width = [], widths[0]
+        for level, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            for number in range(depth):
+                upsample = level > 0 and number == 0
+                blocks.append(_Block(config.block, in_width, width, u_dim, upsample=upsample))
+                in_width = width
+        self.blocks = nn.ModuleList(blocks)
         self.head = nn.Conv2d(in_width, 4 * spec.channels, 3, padding=1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         u = torch.cat([z, self.classes(y)], dim=1)
         grid = self.stem(u)[:, :, None] * self.stem_space  # (N, rank, base pixels)
-        h = F.relu(torch.matmul(self.stem_channels.t(), grid)).unflatten(2, self.base)
-        for number, level in enumerate(self.levels):
-            if number:
-                h = F.interpolate(h, scale_factor=2, mode="nearest")
-            for block in level:  # type: ignore[union-attr, unused-ignore]
-                h = block(h, u)
+        h = F.relu(torch.matmul(self.stem_channels.t(), grid)).reshape(len(u), -1, *self.base)
+        for block in self.blocks:
+            h = block(h, u)
         x = torch.sigmoid(F.pixel_shuffle(self.head(h), 2))
         return x[:, :, : self.spec.height, : self.spec.width]
 
@@ -86,17 +85,19 @@ class ConvDecoder(Generator):
         u_dim = self.latent_dim + self.config.class_dim
         pixels = self.base[0] * self.base[1]
         total = u_dim * self.config.rank + self.config.rank * pixels * (1 + self.stem_channels.shape[1])
-        for number, level in enumerate(self.levels):
-            for block in level:  # type: ignore[union-attr, unused-ignore]
-                total += block.macs(pixels * 4**number, u_dim)
-        return total + self.head.weight.numel() * pixels * 4 ** (len(self.levels) - 1)
+        for block in self.blocks:
+            assert isinstance(block, _Block)
+            pixels *= 4 if block.upsample else 1
+            total += block.macs(pixels)
+        return total + self.head.weight.numel() * pixels
 
 
 class _Block(nn.Module):
-    """relu((1 + scale(u)) * conv(h) + shift(u))."""
+    """relu((1 + scale(u)) * conv(h) + shift(u)), after doubling the resolution where `upsample`."""
 
-    def __init__(self, kind: str, in_width: int, width: int, u_dim: int) -> None:
+    def __init__(self, kind: str, in_width: int, width: int, u_dim: int, *, upsample: bool) -> None:
         super().__init__()
+        self.upsample = upsample
         self.convs: nn.Module
         if kind == "dense":
             self.convs = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
@@ -106,10 +107,12 @@ class _Block(nn.Module):
         self.film = nn.Linear(u_dim, 2 * width)
 
     def forward(self, h: Tensor, u: Tensor) -> Tensor:
+        if self.upsample:
+            h = F.interpolate(h, scale_factor=2, mode="nearest")
         scale, shift = self.film(u)[:, :, None, None].chunk(2, dim=1)
         return F.relu((1 + scale) * self.convs(h) + shift)
 
-    def macs(self, pixels: int, u_dim: int) -> int:
+    def macs(self, pixels: int) -> int:
         convs = sum(weight.numel() for weight in self.convs.parameters())
         return convs * pixels + self.film.weight.numel()
 

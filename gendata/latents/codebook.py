@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gendata.latents.law import LatentLaw
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of `codebook`."""
 
     dim: int = 20  # length of z
@@ -35,9 +35,10 @@ class Codebook(LatentLaw):
     The neighbours follow from the stored codes (`prepare`); they cost no bytes.
     """
 
-    Config = Config
+    Config = CodebookConfig
+    config: CodebookConfig
 
-    def __init__(self, config: Config, *, num_classes: int) -> None:
+    def __init__(self, config: CodebookConfig, *, num_classes: int) -> None:
         super().__init__(config, num_classes=num_classes)
         self.dim, self.num_uniforms, self.num_normals = config.dim, 3, config.dim
         self.codes = nn.Parameter(torch.randn(num_classes, config.codes, config.dim))

@@ -37,7 +37,7 @@ class LatentLaw(nn.Module, ABC):
             slot: (N,) int64, position inside the class in the frozen set; -1 for a fresh sample.
         """
 
-    def prepare(self) -> None:  # noqa: B027  (most laws derive nothing)
+    def prepare(self) -> None:
         """Derives what follows from the learned tensors; called once after they are loaded or changed."""
 
     def __call__(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gendata.latents.law import LatentLaw
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MixtureConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of `mixture`."""
 
     dim: int = 32  # length of z
@@ -24,9 +24,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Mixture(LatentLaw):
     """z = mean[y, k] + scale[y, k] * eps with k uniform; means and scales are learned."""
 
-    Config = Config
+    Config = MixtureConfig
+    config: MixtureConfig
 
-    def __init__(self, config: Config, *, num_classes: int) -> None:
+    def __init__(self, config: MixtureConfig, *, num_classes: int) -> None:
         super().__init__(config, num_classes=num_classes)
         self.dim, self.num_uniforms, self.num_normals = config.dim, 1, config.dim
         shape = (num_classes, config.components, config.dim)

@@ -8,7 +8,7 @@ from torch import Tensor
 from gendata.latents.law import LatentLaw
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NormalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of `normal`."""
 
     dim: int = 32  # length of z
@@ -21,9 +21,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Normal(LatentLaw):
     """Standard normal latents; nothing is stored."""
 
-    Config = Config
+    Config = NormalConfig
+    config: NormalConfig
 
-    def __init__(self, config: Config, *, num_classes: int) -> None:
+    def __init__(self, config: NormalConfig, *, num_classes: int) -> None:
         super().__init__(config, num_classes=num_classes)
         self.dim, self.num_uniforms, self.num_normals = config.dim, 0, config.dim
 

@@ -1,0 +1,176 @@
+"""The run folder of a condensation: lock, recipe, checkpoint, statistics. Nothing in it is a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gendata.errors import ArtifactError, IntegrityError
+from gendata.recipe import Recipe
+
+_STATE, _RECIPE, _STATS, _LOCK = "state.safetensors", "recipe.json", "stats.jsonl", "lock"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a checkpoint is: `step` steps of stage number `stage` are done."""
+
+    stage: int
+    step: int
+    stats_bytes: int  # length of stats.jsonl at that moment
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint as read back."""
+
+    stage: int
+    step: int
+    tensors: dict[str, Tensor]
+
+
+class RunFolder:
+    """`DIR.run/`, held by one process at a time (by rank 0 for all ranks of a distributed run).
+
+    Entering it raises ArtifactError if another process holds it, or if it belongs to another recipe.
+    """
+
+    def __init__(self, path: Path, *, recipe: Recipe) -> None:
+        from filelock import FileLock
+
+        self.path, self._recipe = path, recipe
+        self._lock = FileLock(path / _LOCK)
+
+    def __enter__(self) -> RunFolder:
+        self.path.mkdir(parents=True, exist_ok=True)
+        if int(os.environ.get("RANK", "0")) == 0:
+            self._acquire()
+            try:
+                self._claim()
+            except BaseException:
+                self._lock.release()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def save(self, *, stage: int, step: int, tensors: dict[str, Tensor]) -> None:
+        """Replaces the checkpoint; a kill at any moment leaves the old one or the new one."""
+        progress = Progress(stage, step, self._stats_bytes())
+        on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        temporary = self.path / f"{_STATE}.part"
+        save_file(on_host, temporary, {"progress": msgspec.json.encode(progress).decode()})
+        _replace(temporary, self.path / _STATE)
+
+    def load(self) -> Saved | None:
+        """The last checkpoint; None: there is none. Statistics from after it are dropped.
+
+        Raises:
+            IntegrityError: the checkpoint was damaged after it was written.
+        """
+        path = self.path / _STATE
+        if not path.is_file():
+            self._truncate_stats(0)
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                progress = msgspec.json.decode(file.metadata()["progress"], type=Progress)
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no dict)
+        except (SafetensorError, msgspec.MsgspecError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                f"the checkpoint cannot be read ({error})", where=str(path), remedy="Remove it to start again."
+            ) from None
+        self._truncate_stats(progress.stats_bytes)
+        return Saved(progress.stage, progress.step, tensors)
+
+    def write_stats(self, line: dict[str, Any]) -> None:
+        """Appends a line to stats.jsonl."""
+        with (self.path / _STATS).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def write_picture(self, name: str, png: bytes) -> None:
+        """Keeps a picture of how things stand."""
+        (self.path / name).write_bytes(png)
+
+    def forget(self) -> None:
+        """Drops the checkpoint once the artifact stands; statistics and pictures stay to be looked at."""
+        (self.path / _STATE).unlink(missing_ok=True)
+
+    def _acquire(self) -> None:
+        from filelock import Timeout
+
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ArtifactError(
+                "another process is condensing here", where=str(self.path), remedy="Wait, or choose another --out."
+            ) from None
+
+    def _claim(self) -> None:
+        path, digest = self.path / _RECIPE, self._recipe.digest()
+        if not path.is_file():
+            temporary = path.with_suffix(".part")
+            temporary.write_text(json.dumps({"digest": digest, "recipe": msgspec.to_builtins(self._recipe)}, indent=1))
+            _replace(temporary, path)
+        found = json.loads(path.read_text()).get("digest")
+        if found != digest:
+            raise ArtifactError(
+                f"holds the state of another recipe (digest {str(found)[:12]})",
+                where=str(self.path),
+                expected=f"digest {digest[:12]}",
+                remedy=f"Choose another --out, or remove {self.path.name}.",
+            )
+
+    def _stats_bytes(self) -> int:
+        path = self.path / _STATS
+        return path.stat().st_size if path.is_file() else 0
+
+    def _truncate_stats(self, size: int) -> None:
+        """A killed process may have written lines, or half a line, after its last checkpoint."""
+        if self._stats_bytes() > size:
+            os.truncate(self.path / _STATS, size)
+
+
+def named_tensors(module: nn.Module, *, prefix: str) -> dict[str, Tensor]:
+    """Parameters and all buffers, the non-persistent ones too: whatever a step may depend on."""
+    tensors = dict(module.named_parameters()) | dict(module.named_buffers())
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+@torch.no_grad()
+def restore(module: nn.Module, tensors: dict[str, Tensor], *, prefix: str) -> None:
+    """Copies what `named_tensors` gave back into `module`."""
+    for name, tensor in named_tensors(module, prefix=prefix).items():
+        tensor.copy_(tensors[name])
+
+
+def adam_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by parameter number; a parameter that had no gradient yet has none."""
+    state = optimiser.state_dict()["state"]
+    return {f"adam.{number}.{name}": torch.as_tensor(v) for number, part in state.items() for name, v in part.items()}
+
+
+def restore_adam(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Gives `adam_tensors` back to a new optimiser over the same parameters."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("adam."):
+            _, number, name = key.split(".", 2)
+            state.setdefault(int(number), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _replace(temporary: Path, final: Path) -> None:
+    """Renames into place, on disk before it counts."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(final)

@@ -1,0 +1,314 @@
+"""Recipe to artifact: the one loop. Owns accelerate, averaging, checkpoints and progress; methods own none of them.
+
+Run state lives beside the artifact, in `DIR.run/`; the artifact appears at `DIR` by a rename at the very end. Every
+draw is keyed by (seed, stage, step), so the loop may be killed at any moment: the same command goes on from the last
+checkpoint and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gendata.errors import ArtifactError, RecipeError
+from gendata.recipe import Recipe, load_recipe
+from gendata.registry import GENERATORS, LATENTS, METHODS
+
+if TYPE_CHECKING:
+    import torch
+
+    from gendata.artifact.artifact import CondensedArtifact
+    from gendata.checkpoint import RunFolder, Saved
+    from gendata.methods.method import Method, Stage
+    from gendata.sources.source import Source
+
+_EMA_DECAY = 0.999  # of the weights, per step; less over the first steps
+_CHECKPOINT_SEC = 30.0  # at most this much work is lost; does not influence the result
+_STATS_EVERY = 20  # steps per line of stats.jsonl
+
+ProgressHook = Callable[["Progress"], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a condensation stands; given to the caller's hook after every step."""
+
+    stage: str
+    step: int  # steps done in this stage
+    num_steps: int
+    losses: Mapping[str, float] | None = None  # weighted terms, on the steps that are written to stats.jsonl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a condensation would do (`dry_run`)."""
+
+    recipe: Recipe  # resolved
+    num_train: int
+    num_validation: int
+    num_parameters: int
+    macs_per_image: int
+    stages: tuple[tuple[str, int], ...]  # name, steps
+
+
+def condense(
+    recipe: str | Path | Recipe,
+    *,
+    out: str | Path,
+    overrides: tuple[str, ...] = (),
+    data_root: str | Path | None = None,
+    on_progress: ProgressHook | None = None,
+) -> CondensedArtifact:
+    """Makes the artifact that `recipe` describes, or goes on making it.
+
+    Args:
+        recipe: a shipped recipe's name, a YAML file, or a Recipe.
+        out: the artifact's folder. Run state is kept in `<out>.run/`.
+        overrides: "method.options.steps=500", applied to a recipe that is read from its name or file.
+        data_root: where local copies of the source are looked for; None: $GENDATA_DATA.
+        on_progress: called after every step.
+
+    Returns:
+        The opened artifact. If `out` already holds what this resolved recipe makes, nothing is changed.
+
+    Raises:
+        RecipeError, UnknownNameError, SourceError: the recipe or its data are not acceptable.
+        ArtifactError: `out`, or its run folder, belongs to another recipe.
+    """
+    from gendata.artifact.artifact import open_artifact
+    from gendata.checkpoint import RunFolder
+
+    resolved = _resolved(recipe, overrides)
+    out = Path(out)
+    if out.exists():
+        artifact = open_artifact(out)
+        _same_recipe(resolved.digest(), artifact.manifest.recipe_digest, where=str(out))
+        return artifact
+    with RunFolder(out.with_name(out.name + ".run"), recipe=resolved) as folder:
+        job = _Job(resolved, data_root=Path(data_root) if data_root else None)
+        job.run(folder, on_progress)
+        return job.save(out, folder)
+
+
+def plan(recipe: str | Path | Recipe, *, overrides: tuple[str, ...] = (), data_root: str | Path | None = None) -> Plan:
+    """What `condense` would do, without doing it: opens the source, builds everything, takes no step."""
+    job = _Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
+    return Plan(
+        recipe=job.recipe,
+        num_train=len(job.method.real.y),
+        num_validation=job.num_validation,
+        num_parameters=sum(p.numel() for p in job.method.generator.parameters()),
+        macs_per_image=job.method.generator.macs_per_image(),
+        stages=tuple((stage.name, stage.num_steps) for stage in job.method.stages()),
+    )
+
+
+def _resolved(recipe: str | Path | Recipe, overrides: tuple[str, ...]) -> Recipe:
+    if isinstance(recipe, Recipe):
+        if overrides:
+            raise RecipeError("overrides apply to a recipe's name or file", remedy="Change the Recipe object instead.")
+        return recipe.resolved()
+    return load_recipe(recipe, overrides=overrides).resolved(where=str(recipe))
+
+
+def _same_recipe(wanted: str, found: str | None, *, where: str) -> None:
+    if wanted != found:
+        raise ArtifactError(
+            f"belongs to another recipe (digest {str(found)[:12]})",
+            where=where,
+            expected=f"digest {wanted[:12]}",
+            remedy="Choose another --out, or remove the old one.",
+        )
+
+
+class _Job:
+    """One condensation: its data, method and loop."""
+
+    def __init__(self, recipe: Recipe, *, data_root: Path | None) -> None:
+        import torch
+        from accelerate import Accelerator
+
+        from gendata.methods.method import RealData
+        from gendata.sources.balance import hold_out
+        from gendata.sources.source import open_source
+        from gendata.sources.statistics import pixel_statistics
+
+        self.recipe = recipe
+        self.source: Source = open_source(recipe.source, data_root=data_root)
+        spec = self.source.spec
+        self.accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
+        _use_deterministic_kernels()
+        device = self.accelerator.device
+        fit, validation = hold_out(self.source.split("train"))
+        self.num_validation = len(validation.y)
+        self.mean, self.std = pixel_statistics(fit)
+        real = RealData(x_u8=fit.x.to(device), y=fit.y.to(device), spec=spec, mean=self.mean, std=self.std)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(recipe.seed)
+            law = LATENTS.load(recipe.latent.name)(_config(LATENTS, recipe.latent), num_classes=spec.num_classes)
+            generator = GENERATORS.load(recipe.generator.name)(
+                _config(GENERATORS, recipe.generator), spec=spec, latent_dim=law.dim
+            )
+        self.method: Method = METHODS.load(recipe.method.name)(
+            _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed
+        ).to(device)
+
+    def run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:
+        """All stages, from the last checkpoint on."""
+        from gendata.checkpoint import restore
+
+        self.method.begin(None)
+        stages = self.method.stages()
+        saved = folder.load()
+        first = saved.stage if saved else 0
+        for number in range(first, len(stages)):
+            stage = stages[number]
+            resumed = saved if saved and number == first else None
+            if resumed is None:
+                self.method.begin(stage)
+            else:
+                restore(self.method, resumed.tensors, prefix="method")
+            training = _Training(self, stage)
+            if resumed:
+                training.load(resumed)
+            training.run(number, folder, on_progress)
+            training.finish()
+
+    def save(self, out: Path, folder: RunFolder) -> CondensedArtifact:
+        """The artifact at `out`; then the run state is no longer needed."""
+        from gendata.artifact.artifact import Draft, Normalisation, open_artifact, save_artifact
+
+        if not self.accelerator.is_main_process:
+            self.accelerator.wait_for_everyone()
+            return open_artifact(out)
+        facts, plan = self.source.facts(), self.recipe.artifact
+        draft = Draft(
+            generator_name=self.recipe.generator.name,
+            generator=self.method.generator.cpu(),
+            latent_name=self.recipe.latent.name,
+            law=self.method.law.cpu(),
+            spec=self.source.spec,
+            ipc=plan.ipc,
+            frozen_seed=plan.frozen_seed,
+            micro_batch=plan.micro_batch,
+            storage=plan.storage,
+            normalisation=Normalisation(mean=self.mean, std=self.std),
+            recipe=self.recipe,
+            source=facts,
+            license=facts.license,
+            citation=facts.citation,
+        )
+        artifact = save_artifact(out, draft)
+        folder.forget()
+        self.accelerator.wait_for_everyone()
+        return artifact
+
+
+class _Training:
+    """One stage: optimiser, schedule and moving average around `method.step`."""
+
+    def __init__(self, job: _Job, stage: Stage) -> None:
+        import torch
+        from torch.optim.swa_utils import AveragedModel
+
+        self.job, self.stage, self.done = job, stage, 0
+        self.module = job.method.trainable(stage)
+        self.optimiser = torch.optim.Adam(self.module.parameters(), lr=stage.lr, betas=stage.betas)
+        self.average = AveragedModel(self.module, multi_avg_fn=_moving_average) if stage.averaged else None
+
+    def load(self, saved: Saved) -> None:
+        from gendata.checkpoint import restore, restore_adam
+
+        self.done = saved.step
+        restore_adam(self.optimiser, saved.tensors)
+        if self.average:
+            restore(self.average, saved.tensors, prefix="average")
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything the rest of the run depends on."""
+        from gendata.checkpoint import adam_tensors, named_tensors
+
+        tensors = named_tensors(self.job.method, prefix="method") | adam_tensors(self.optimiser)
+        return tensors | (named_tensors(self.average, prefix="average") if self.average else {})
+
+    def run(self, number: int, folder: RunFolder, on_progress: ProgressHook | None) -> None:
+        main = self.job.accelerator.is_main_process
+        last_saved = time.monotonic()
+        while self.done < self.stage.num_steps:
+            losses = self._step()
+            told = None
+            if self.done % _STATS_EVERY == 0 or self.done == self.stage.num_steps:
+                told = {name: float(value.detach()) for name, value in losses.items()}
+                _check_finite(told, self.stage, self.done)
+                if main:
+                    folder.write_stats({"stage": self.stage.name, "step": self.done, **told})
+            if main and time.monotonic() - last_saved > _CHECKPOINT_SEC:
+                folder.save(stage=number, step=self.done, tensors=self.state())
+                last_saved = time.monotonic()
+            if on_progress and main:
+                on_progress(
+                    Progress(stage=self.stage.name, step=self.done, num_steps=self.stage.num_steps, losses=told)
+                )
+        if main:
+            folder.save(stage=number, step=self.done, tensors=self.state())
+
+    def finish(self) -> None:
+        """The stage's result: the average where one was kept."""
+        import torch
+
+        if self.average:
+            with torch.no_grad():
+                for kept, averaged in zip(self.module.parameters(), self.average.parameters(), strict=True):
+                    kept.copy_(averaged)
+
+    def _step(self) -> Mapping[str, torch.Tensor]:
+        accelerator, stage = self.job.accelerator, self.stage
+        cosine = 0.5 * (1 + math.cos(math.pi * self.done / stage.num_steps))
+        for group in self.optimiser.param_groups:
+            group["lr"] = stage.lr * (stage.final_lr_share + (1 - stage.final_lr_share) * cosine)
+        self.optimiser.zero_grad(set_to_none=True)
+        with accelerator.autocast():
+            losses = self.job.method.step(stage, self.done, rank=accelerator.process_index)
+            total = sum(losses.values(), start=next(iter(losses.values())) * 0)
+        accelerator.backward(total)
+        if accelerator.num_processes > 1:
+            for parameter in self.module.parameters():
+                if parameter.grad is not None:
+                    parameter.grad = accelerator.reduce(parameter.grad, "mean")
+        self.optimiser.step()
+        if self.average:
+            self.average.update_parameters(self.module)
+        self.done += 1
+        return losses
+
+
+def _moving_average(averaged: Any, current: Any, num_averaged: Any) -> None:
+    """Exponential, with a shorter memory over the first steps: a run of 300 steps must not average its start."""
+    import torch
+
+    steps = int(num_averaged)
+    torch._foreach_lerp_(list(averaged), list(current), 1 - min(_EMA_DECAY, (1 + steps) / (10 + steps)))
+
+
+def _check_finite(losses: Mapping[str, float], stage: Stage, step: int) -> None:
+    bad = {name: value for name, value in losses.items() if not math.isfinite(value)}
+    if bad:
+        raise RecipeError(
+            f"the condensation diverged: {bad} at step {step} of stage {stage.name!r}",
+            remedy="Lower the learning rate of that stage, or the weight of the term named.",
+        )
+
+
+def _config(registry: Any, choice: Any) -> Any:
+    return registry.config(choice.name, choice.options, where=choice.name)
+
+
+def _use_deterministic_kernels() -> None:
+    import torch
+
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True

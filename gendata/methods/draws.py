@@ -1,0 +1,43 @@
+"""Draws keyed by (seed, stage, step, rank): the same whenever, and however often, a step is taken."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gendata.latents.law import LatentLaw
+from gendata.latents.philox import normals, uniforms
+
+
+def keyed_generator(*key: object) -> torch.Generator:
+    """A CPU generator that depends on `key` alone."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    # torch's CPU generator uses the low 32 bits of its seed only.
+    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+
+
+class ClassDraws:
+    """Class-balanced draws of real samples."""
+
+    def __init__(self, y: Tensor, num_classes: int) -> None:
+        labels = y.cpu()
+        self._members = [(labels == c).nonzero()[:, 0] for c in range(num_classes)]
+
+    def indices(self, classes: Tensor, per_class: int, rng: torch.Generator) -> Tensor:
+        """(len(classes) * per_class,) positions, class-major, drawn with replacement."""
+        rows = []
+        for c in classes.tolist():
+            members = self._members[c]
+            rows.append(members[torch.randint(len(members), (per_class,), generator=rng)])
+        return torch.cat(rows)
+
+
+def draw_latents(law: LatentLaw, y: Tensor, *, seed: int, stream: str, step: int) -> Tensor:
+    """Latents (N, dim) for labels (N,), through the law that the artifact will be sampled with."""
+    index = np.arange(len(y), dtype=np.int64)
+    u = torch.from_numpy(uniforms(index, law.num_uniforms, seed=seed, epoch=step, stream=stream)).to(y.device)
+    eps = torch.from_numpy(normals(index, law.num_normals, seed=seed, epoch=step, stream=stream)).to(y.device)
+    return law(u, eps, y, torch.full_like(y, -1))

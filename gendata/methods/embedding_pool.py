@@ -1,0 +1,59 @@
+"""The embedding networks of feature matching: freshly drawn ones, and snapshots of ones trained for a while."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gendata.networks import build_network
+from gendata.networks.classifier import Classifier
+from gendata.spec import SampleSpec
+
+
+class EmbeddingPool(nn.Module):
+    """`num_networks` networks of one architecture and their snapshots after given numbers of training steps.
+
+    Partially trained embedders (IDM, Zhao et al. 2023; DANCE, Zhang et al. 2024) see classes where untrained ones see
+    textures; networks of several ages together keep a generator from pleasing only one of them.
+    """
+
+    def __init__(self, name: str, *, spec: SampleSpec, num_networks: int, ages: tuple[int, ...], seed: int) -> None:
+        super().__init__()
+        self.name, self.spec, self.ages, self.seed = name, spec, ages, seed
+        self.networks = nn.ModuleList(build_network(name, spec=spec, seed=seed + k) for k in range(num_networks))
+        self.snapshots = nn.ModuleList(
+            build_network(name, spec=spec, seed=0) for _ in range(num_networks * len(ages))
+        ).requires_grad_(False)
+
+    @property
+    def steps_per_network(self) -> int:
+        return max(self.ages, default=0)
+
+    def training_network(self, step: int) -> Classifier:
+        """The network that training step `step` moves; each in turn trains for `steps_per_network` steps."""
+        network: Classifier = self.networks[step // self.steps_per_network]  # type: ignore[assignment]
+        return network
+
+    @torch.no_grad()
+    def record(self, step: int) -> None:
+        """Keeps the snapshots that are due once `step` steps are done; call before taking step `step`."""
+        for age_number, age in enumerate(self.ages):
+            # The step that completes a network's last age is the first step of the next network.
+            network, remainder = divmod(step - age, self.steps_per_network)
+            if remainder == 0 and 0 <= network < len(self.networks):
+                kept = self.snapshots[network * len(self.ages) + age_number]
+                kept.load_state_dict(self.networks[network].state_dict())
+
+    def draw(self, rng: torch.Generator, *, fresh_share: float) -> tuple[Classifier, bool]:
+        """A network to embed with, in evaluation mode, and whether it has been trained."""
+        device = next(self.parameters()).device
+        coin, seed = torch.rand((), generator=rng).item(), int(torch.randint(2**31, (), generator=rng))
+        pick = int(torch.randint(max(len(self.snapshots), 1), (), generator=rng))
+        if not len(self.snapshots) or coin < fresh_share:
+            return build_network(self.name, spec=self.spec, seed=seed).requires_grad_(False).to(device).eval(), False
+        network: Classifier = self.snapshots[pick].eval()  # type: ignore[assignment]
+        return network, True
+
+    def trained(self, rng: torch.Generator) -> Classifier:
+        """One of the snapshots, at random."""
+        return self.draw(rng, fresh_share=0.0)[0]

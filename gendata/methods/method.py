@@ -1,0 +1,80 @@
+"""The seam every method implements."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from gendata.generators.generator import Generator
+from gendata.latents.law import LatentLaw
+from gendata.spec import SampleSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealData:
+    """Real training data as methods see it: tensors, no paths."""
+
+    x_u8: Tensor  # (N, C, H, W) uint8
+    y: Tensor  # (N,) int64
+    spec: SampleSpec
+    mean: tuple[float, ...]  # per channel, of images in [0, 1]
+    std: tuple[float, ...]
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """Images in [0, 1] as networks see them: zero mean, unit deviation per channel."""
+        mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (self.mean, self.std))
+        return (x - mean) / std
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stretch of steps under one optimiser (Adam); a new stage starts optimiser and EMA anew."""
+
+    name: str
+    num_steps: int
+    lr: float  # at the first step
+    final_lr_share: float = 0.0  # of `lr`, reached along a cosine
+    betas: tuple[float, float] = (0.9, 0.99)
+    averaged: bool = True  # the stage's result is the moving average of its weights
+
+
+class Method(nn.Module, ABC):
+    """An objective: what a generator is fitted with. It owns no loop, writes no file, sees no path.
+
+    `step` is a pure function of (trainable state, real data, seed, stage, i): every random draw is keyed by the step,
+    so that a run resumed from saved state continues bit for bit.
+
+    Args:
+        config: an instance of this class's `Config`.
+        generator: what is fitted; trained in place.
+        law: the latent law; trained in place where it holds parameters.
+        real: training data, already on the device.
+        seed: of everything that is drawn.
+    """
+
+    Config: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, config: Any, *, generator: Generator, law: LatentLaw, real: RealData, seed: int) -> None:
+        super().__init__()
+        self.config, self.generator, self.law, self.real, self.seed = config, generator, law, real, seed
+
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in order; may be empty when `begin` alone does the work."""
+
+    def begin(self, stage: Stage | None) -> None:
+        """Prepares a stage (None: what comes before the first) from the state the one before left."""
+
+    @abstractmethod
+    def trainable(self, stage: Stage) -> nn.Module:
+        """What the stage's optimiser moves."""
+
+    @abstractmethod
+    def step(self, stage: Stage, i: int, *, rank: int = 0) -> Mapping[str, Tensor]:
+        """Weighted loss terms (scalars) of step i; their sum is minimised. Ranks draw different samples."""
