@@ -88,7 +88,8 @@ def _color(x: Tensor, u: Tensor, settings: Dsa) -> Tensor:
     grey = x.mean(1, keepdim=True)
     x = (x - grey) * (saturation * settings.saturation) + grey
     level = x.mean((1, 2, 3), keepdim=True)
-    return (x - level) * (contrast + settings.contrast) + level
+    adjusted: Tensor = (x - level) * (contrast + settings.contrast) + level
+    return adjusted
 
 
 def _crop(x: Tensor, u: Tensor, settings: Dsa) -> Tensor:

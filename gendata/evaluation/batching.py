@@ -26,7 +26,7 @@ def batching_of(name: str) -> Batching:
 
 def _shuffled_keep_last(num_images: int, batch: int, generator: torch.Generator) -> list[Tensor]:
     """Every image once, in random order; the last step takes what is left."""
-    return list(torch.randperm(num_images, generator=generator).split(batch))
+    return list(torch.split(torch.randperm(num_images, generator=generator), batch))
 
 
 def _shuffled_drop_last(num_images: int, batch: int, generator: torch.Generator) -> list[Tensor]:

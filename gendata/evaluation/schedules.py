@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch.optim import Optimizer
 
@@ -66,4 +65,4 @@ _MOMENTS: dict[str, Callable[[int], int]] = {
     "half-plus-one": lambda epochs: epochs // 2 + 1,  # the published loops test `epoch == E // 2 + 1` after training it
     "two-thirds": lambda epochs: 2 * epochs // 3 - 1,
 }
-_SCHEDULES: dict[str, Callable[..., Any]] = {"constant": _constant, "drop": _drop, "drop-renewed": _drop_renewed}
+_SCHEDULES: dict[str, Callable[..., Optimizer]] = {"constant": _constant, "drop": _drop, "drop-renewed": _drop_renewed}

@@ -107,6 +107,6 @@ def accuracy(network: nn.Module, images: Images, *, normalise: Normaliser) -> fl
     network.eval()
     device = next(network.parameters()).device
     right = 0
-    for x, y in zip(images[0].split(_TEST_BATCH), images[1].split(_TEST_BATCH), strict=True):
+    for x, y in zip(torch.split(images[0], _TEST_BATCH), torch.split(images[1], _TEST_BATCH), strict=True):
         right += int((network(normalise(x.to(device))).argmax(1) == y.to(device)).sum())
     return right / len(images[1])

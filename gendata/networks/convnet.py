@@ -6,13 +6,15 @@ field a GroupNorm with one group per channel and affine parameters (Zhao, Mopuri
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from gendata.errors import SpecError
 from gendata.networks.classifier import Classifier
 from gendata.spec import SampleSpec
 
-_NORMS = {
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
     "in": lambda width: nn.GroupNorm(width, width, affine=True),
     "bn": lambda width: nn.BatchNorm2d(width, affine=True),
     "none": lambda width: nn.Identity(),
@@ -25,7 +27,7 @@ class ConvBlock(nn.Module):
     def __init__(self, channels: int, width: int, *, padding: int, norm: str) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, width, 3, padding=padding)
-        self.norm: nn.Module = _NORMS[norm](width)
+        self.norm = _NORMS[norm](width)
         self.activation = nn.ReLU()
         self.pool = nn.AvgPool2d(2)
 

@@ -63,5 +63,5 @@ def _initialisation(seed: int | None) -> AbstractContextManager[None]:
 def _seeded(seed: int) -> Iterator[None]:
     # Networks are initialised on the CPU: one seed, one network, whatever device trains it.
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield

@@ -1,0 +1,151 @@
+"""equal-bytes-real: as many real images as one compressed sheet no larger than the artifact holds.
+
+Codec, quality and resolution are chosen on images held out of train, every candidate by one trial of equal length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import torch
+from torch import Tensor
+
+from gendata.errors import SpecError
+from gendata.evaluation.augmentations import augmentation_of
+from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.protocols import QUICK
+from gendata.evaluation.seeds import derive
+from gendata.evaluation.sheets import SheetFormat, decode_sheet, encode_sheet
+from gendata.evaluation.training import Feed, Images, accuracy, train
+from gendata.networks import build_network
+from gendata.recipe import Choice
+from gendata.sources.balance import balanced_indices
+
+_CODECS: tuple[tuple[str, int | None], ...] = (
+    ("PNG", None),
+    ("WEBP", None),
+    ("WEBP", 75),
+    ("WEBP", 40),
+    ("WEBP", 10),
+    ("JPEG", 60),
+    ("JPEG", 20),
+)
+CANDIDATES = tuple(SheetFormat(codec, quality, shrink) for shrink in (1, 2) for codec, quality in _CODECS)
+
+_TRIAL = msgspec.structs.replace(
+    QUICK,
+    name="equal-bytes-trial",
+    epochs=200,  # steps: one stands for a pass
+    batch=128,
+    schedule=Choice(name="drop", options={"after": "two-thirds", "factor": 0.1}),
+)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A class-balanced draw of real images, as it comes out of its file."""
+
+    how: SheetFormat
+    per_class: int
+    num_bytes: int  # of the file; labels cost nothing, the order is class by class
+    x: Tensor  # uint8 (num_classes * per_class, C, H, W)
+    y: Tensor
+
+
+def equal_bytes_real(bench: Bench) -> RowPlan:
+    """The row: another draw for every network, at the optimiser steps of the frozen row."""
+    how = _chosen_format(bench)
+
+    def feed(seed: int) -> Feed:
+        sheet = fill_sheet(bench, how, seed=derive(seed, "equal-bytes"))
+        return Feed(
+            images=lambda index: (sheet.x, sheet.y),
+            protocol=bench.protocol,
+            steps_per_pass=bench.steps_per_pass,
+            distinct_images=len(sheet.y),
+            num_bytes=sheet.num_bytes,
+        )
+
+    return RowPlan(name="equal-bytes-real", mode="real", feed=feed, note=str(how))
+
+
+def fill_sheet(bench: Bench, how: SheetFormat, *, seed: int) -> Sheet:
+    """The largest class-balanced draw of the pool whose sheet costs at most `artifact_bytes`.
+
+    Raises:
+        SpecError: not even one image per class fits.
+    """
+    num_classes = bench.spec.num_classes
+    available = int(torch.bincount(bench.pool.y, minlength=num_classes).min())
+    order = torch.from_numpy(
+        balanced_indices(bench.pool.y, per_class=available, seed=seed, purpose="equal-bytes")
+    ).view(num_classes, available)
+
+    def encoded(per_class: int) -> bytes | None:
+        """The sheet of so many images per class; None: it is too large."""
+        data = encode_sheet(bench.pool.x[order[:, :per_class].reshape(-1)], how)
+        return data if len(data) <= bench.artifact_bytes else None
+
+    per_class, data = _largest(encoded, available)
+    if data is None:
+        raise SpecError(
+            f"a {how} sheet of one image per class is larger than the artifact's {bench.artifact_bytes} bytes"
+        )
+    y = torch.arange(num_classes).repeat_interleave(per_class)
+    x = decode_sheet(data, how, shape=bench.spec.shape, count=len(y))
+    return Sheet(how, per_class, len(data), x, y)
+
+
+def _largest(encoded: Callable[[int], bytes | None], most: int) -> tuple[int, bytes | None]:
+    """The largest count that fits, by doubling and then halving; sheets grow with their count, nearly always."""
+    fits, data, fails = 0, None, 1
+    while fails <= most and (attempt := encoded(fails)) is not None:
+        fits, data, fails = fails, attempt, min(2 * fails, most) if fails < most else most + 1
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        attempt = encoded(middle)
+        fits, data, fails = (middle, attempt, fails) if attempt is not None else (fits, data, middle)
+    return fits, data
+
+
+def _chosen_format(bench: Bench) -> SheetFormat:
+    """The candidate whose images teach a small network best, judged on held-out train images."""
+    sheets = _worthwhile(bench)
+    if not sheets:
+        raise SpecError(f"no sheet of one image per class fits the artifact's {bench.artifact_bytes} bytes")
+    if len(sheets) == 1:
+        return sheets[0].how
+    bench.progress.begin("equal-bytes-real", "choosing a codec", steps=len(sheets) * _TRIAL.passes)
+    return max(sheets, key=lambda sheet: _trial(bench, sheet)).how
+
+
+def _worthwhile(bench: Bench) -> list[Sheet]:
+    """One sheet per candidate that fits at all, without those that a gentler format beats in count too."""
+    sheets: list[Sheet] = []
+    for how in CANDIDATES:  # per resolution and codec from gentle to harsh
+        try:
+            sheet = fill_sheet(bench, how, seed=derive(bench.seed, "equal-bytes-choice"))
+        except SpecError:
+            continue
+        gentler = [
+            s for s in sheets if s.how.shrink == how.shrink and (s.how.quality is None or s.how.codec == how.codec)
+        ]
+        if all(sheet.per_class > other.per_class for other in gentler):
+            sheets.append(sheet)
+    return sheets
+
+
+def _trial(bench: Bench, sheet: Sheet) -> float:
+    """Validation accuracy of one small network, the same number of steps for every candidate."""
+    seed = derive(bench.seed, "equal-bytes-trial")
+    network = build_network(_TRIAL.network, spec=bench.spec, seed=seed).to(bench.device)
+    images: Images = (sheet.x, sheet.y)
+    feed = Feed(
+        images=lambda index: images, protocol=_TRIAL, steps_per_pass=1, distinct_images=len(sheet.y), num_bytes=None
+    )
+    augment = augmentation_of(_TRIAL, source_name=bench.source.name)
+    train(network, feed, seed=seed, normalise=bench.normalise, augment=augment)
+    bench.progress.advance(feed.steps)
+    return accuracy(network, bench.validation, normalise=bench.normalise)

@@ -1,0 +1,101 @@
+"""How a student sees an artifact: its stored set, or new images in every pass."""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from gendata.errors import SpecError
+from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.protocols import Protocol
+from gendata.evaluation.seeds import derive
+from gendata.evaluation.training import Feed, Images
+from gendata.recipe import Choice
+
+if TYPE_CHECKING:
+    from gendata.artifact.artifact import CondensedArtifact
+
+_FRESH_BATCH, _FRESH_LR = 256, 0.01  # of fresh@...: fixed, so that its rows compare across protocols
+
+
+def frozen(bench: Bench) -> RowPlan:
+    """The stored set, the same in every pass: what published IPC rows mean."""
+    artifact = _artifact(bench)
+    images = artifact.frozen_images()
+    feed = Feed(
+        images=lambda index: images,
+        protocol=bench.protocol,
+        steps_per_pass=bench.steps_per_pass,
+        distinct_images=bench.num_images,
+        num_bytes=artifact.artifact_bytes,
+    )
+    return RowPlan(name="artifact", mode=f"frozen({bench.num_images})", feed=lambda seed: feed)
+
+
+def fresh_matched(bench: Bench) -> RowPlan:
+    """IPC x classes new images in every pass: batches, passes and schedule are the frozen row's."""
+    artifact = _artifact(bench)
+
+    def feed(seed: int) -> Feed:
+        return Feed(
+            images=_Fresh(artifact, per_class=bench.ipc, seed=seed),
+            protocol=bench.protocol,
+            steps_per_pass=bench.steps_per_pass,
+            distinct_images=bench.num_images * bench.protocol.passes,
+            num_bytes=artifact.artifact_bytes,
+        )
+
+    return RowPlan(name="artifact", mode="fresh-matched", feed=feed)
+
+
+def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
+    """fresh@<thousands>k: so many steps of 256 new images, lr 0.01, x0.1 after half. Not an IPC row."""
+    artifact, steps = _artifact(bench), 1000 * thousands
+    # The smallest class-balanced set that whole batches divide.
+    per_class = _FRESH_BATCH // gcd(bench.spec.num_classes, _FRESH_BATCH)
+    sets = -(-steps * _FRESH_BATCH // (per_class * bench.spec.num_classes))
+
+    def feed(seed: int) -> Feed:
+        return Feed(
+            images=_Fresh(artifact, per_class=per_class, seed=seed),
+            protocol=_by_steps(bench.protocol, steps),
+            steps_per_pass=1,
+            distinct_images=sets * per_class * bench.spec.num_classes,
+            num_bytes=artifact.artifact_bytes,
+        )
+
+    return RowPlan(name="artifact", mode=f"fresh@{thousands}k", feed=feed)
+
+
+def _by_steps(protocol: Protocol, steps: int) -> Protocol:
+    """`protocol` with the budget of fresh@: a pass, as the schedule counts, is one step."""
+    return msgspec.structs.replace(
+        protocol,
+        epochs=steps,
+        extra_pass=False,
+        batch=_FRESH_BATCH,
+        batching="shuffled-keep-last",
+        lr=_FRESH_LR,
+        schedule=Choice(name="drop", options={"after": "half", "factor": 0.1}),
+    )
+
+
+class _Fresh:
+    """New class-balanced images of an artifact for every pass of one run."""
+
+    def __init__(self, artifact: CondensedArtifact, *, per_class: int, seed: int) -> None:
+        self._artifact, self._per_class = artifact, per_class
+        self._seed = derive(seed, "fresh")
+        self._index = np.arange(per_class * artifact.spec.num_classes, dtype=np.int64)
+
+    def __call__(self, index: int) -> Images:
+        return self._artifact.fresh_images(self._index, samples_per_class=self._per_class, seed=self._seed, epoch=index)
+
+
+def _artifact(bench: Bench) -> CondensedArtifact:
+    if bench.artifact is None:
+        raise SpecError("this row needs an artifact", expected="one of the rows of real images")
+    return bench.artifact
