@@ -16,6 +16,7 @@ __all__ = [
     "GeneratedDataset",
     "Recipe",
     "SampleSpec",
+    "collate",
     "condense",
     "evaluate",
     "list_recipes",
@@ -30,6 +31,7 @@ _HOME = {
     "GeneratedDataset": "gendata.dataset.generated",
     "Recipe": "gendata.recipe",
     "SampleSpec": "gendata.spec",
+    "collate": "gendata.dataset.batch",
     "condense": "gendata.condensation",
     "evaluate": "gendata.evaluation",
     "list_recipes": "gendata.recipe",
@@ -41,6 +43,7 @@ _HOME = {
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact, open_artifact
     from gendata.condensation import condense
+    from gendata.dataset.batch import collate
     from gendata.dataset.generated import GeneratedDataset
     from gendata.errors import GendataError
     from gendata.evaluation import evaluate

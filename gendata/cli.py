@@ -14,7 +14,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import msgspec
 import typer
@@ -22,6 +22,9 @@ import typer
 import gendata
 from gendata.errors import GendataError, RecipeError
 from gendata.recipe import Recipe, list_recipes, load_recipe, recipe_path
+
+if TYPE_CHECKING:
+    from gendata.artifact.artifact import CondensedArtifact
 
 app = typer.Typer(
     name="gendata",
@@ -201,17 +204,16 @@ def _recipe_run(
       gendata recipe run digits/generative-demo --out runs/digits
       gendata recipe run mine.yaml --out runs/mine --set method.options.steps=500 --dry-run
     """
-    from gendata.condensation import condense
+    from gendata.condensation import condense, plan
+    from gendata.progress_bars import condensation_bar
 
-    artifact = condense(
-        name,
-        out=out,
-        overrides=tuple(overrides or ()),
-        data_root=data,
-        dry_run=dry_run,
-        progress=sys.stderr.isatty(),
-    )
-    _print_made(artifact, out, as_json=as_json)
+    changes = tuple(overrides or ())
+    if dry_run:
+        _print_plan(plan(name, overrides=changes, data_root=data), as_json=as_json)
+        return
+    with condensation_bar() as bar:
+        artifact = condense(name, out=out, overrides=changes, data_root=data, on_progress=bar)
+    _print_made(artifact, as_json=as_json)
 
 
 @app.command("condense")
@@ -234,19 +236,131 @@ def _condense(
       gendata condense photos/train --out runs/photos
       gendata condense fashion-mnist --out runs/fm --bytes 250kB --ipc 10
     """
-    from gendata.condensation import condense_own_data
+    from gendata.condensation import condense, plan, recipe_for
+    from gendata.progress_bars import condensation_bar
 
-    artifact = condense_own_data(
-        data_set,
-        out=out,
-        max_bytes=_parse_bytes(max_bytes),
-        ipc=ipc,
-        overrides=tuple(overrides or ()),
-        data_root=data,
-        dry_run=dry_run,
-        progress=sys.stderr.isatty(),
+    recipe = recipe_for(
+        data_set, max_bytes=_parse_bytes(max_bytes), ipc=ipc, overrides=tuple(overrides or ()), data_root=data
     )
-    _print_made(artifact, out, as_json=as_json)
+    if dry_run:
+        _print_plan(plan(recipe, data_root=data), as_json=as_json)
+        return
+    with condensation_bar() as bar:
+        artifact = condense(recipe, out=out, data_root=data, on_progress=bar)
+    _print_made(artifact, as_json=as_json)
+
+
+# --- artifacts -------------------------------------------------------------------------------------------------------
+
+
+@app.command("info")
+def _info(path: ArtifactArgument, as_json: JsonOption = False) -> None:
+    """What an artifact holds and what it costs in bytes.
+
+    \b
+    Examples:
+      gendata info runs/digits
+      gendata info runs/digits --json
+    """
+    from gendata.artifact.artifact import open_artifact
+
+    facts = _facts(open_artifact(path))
+    if as_json:
+        _print_json(**facts)
+    else:
+        _print_facts(facts)
+
+
+@app.command("verify")
+def _verify(path: ArtifactArgument, as_json: JsonOption = False) -> None:
+    """Check every hash, and that this machine reproduces the samples.
+
+    \b
+    Examples:
+      gendata verify runs/digits
+      gendata verify runs/digits --json
+    """
+    from gendata.artifact.artifact import open_artifact
+
+    artifact = open_artifact(path, verify="probe")
+    if as_json:
+        _print_json(path=str(path), artifact_id=artifact.artifact_id, verified=True)
+    else:
+        typer.echo(f"{_clean(str(path))}: sound; this machine reproduces its samples")
+
+
+@app.command("annotate")
+def _annotate(
+    path: ArtifactArgument,
+    license: Annotated[str | None, typer.Option("--license", help="SPDX identifier: CC-BY-4.0.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Where the real data is described: a URL.")] = None,
+    citation: Annotated[str | None, typer.Option("--citation", help="How the real data is cited.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """State licence, source or citation; samples and artifact_id stay as they are.
+
+    \b
+    Examples:
+      gendata annotate runs/photos --license CC-BY-4.0
+      gendata annotate runs/photos --source https://example.org/photos --citation "Doe 2026"
+    """
+    from gendata.artifact.annotate import annotate_artifact
+
+    artifact = annotate_artifact(path, license=license, source=source, citation=citation)
+    _print_made(artifact, as_json=as_json)
+
+
+@app.command("sample")
+def _sample(
+    path: ArtifactArgument,
+    grid: Annotated[Path, typer.Option("--grid", metavar="FILE", help="The PNG to write, one row per class.")],
+    per_class: Annotated[
+        int | None, typer.Option("--per-class", min=1, help="Images per row; none: ten, or all the frozen ones.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="New images instead of the frozen set's.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the fresh images.")] = 0,
+) -> None:
+    """Draw samples onto one sheet.
+
+    \b
+    Examples:
+      gendata sample runs/digits --grid grid.png
+      gendata sample runs/digits --grid fresh.png --fresh --per-class 20 --seed 1
+    """
+    from gendata.artifact.artifact import open_artifact
+    from gendata.dataset.grid import sample_grid, write_grid
+
+    x_u8 = sample_grid(open_artifact(path), per_class=per_class, fresh=fresh, seed=seed)
+    write_grid(grid, x_u8)
+    typer.echo(f"{_clean(str(grid))}: {x_u8.shape[0]} classes, {x_u8.shape[1]} images each")
+
+
+@app.command("evaluate")
+def _evaluate(
+    path: ArtifactArgument,
+    protocol: Annotated[str, typer.Option("--protocol", help="How students are trained and tested.")] = "quick/v1",
+    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Networks per row; none: the protocol's.")] = None,
+    rows: Annotated[
+        str | None, typer.Option("--rows", metavar="A,B", help="Which rows: frozen,random-real,...; none: all.")
+    ] = None,
+    data: DataOption = None,
+    write: Annotated[bool, typer.Option("--write", help="Keep the rows in the artifact's evaluations.json.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train students on the artifact and on its baselines; test them on real images.
+
+    \b
+    Examples:
+      gendata evaluate runs/digits --protocol quick/v1
+      gendata evaluate runs/fm --runs 1 --rows frozen,random-real --data ~/data --json
+    """
+    from gendata.evaluation import evaluate
+    from gendata.progress_bars import evaluation_bar
+
+    chosen = tuple(rows.split(",")) if rows else None
+    with evaluation_bar() as bar:
+        report = evaluate(path, protocol=protocol, runs=runs, rows=chosen, data_root=data, progress=bar)
+    _print_report(report, as_json=as_json)
 
 
 @app.command("env")
@@ -271,7 +385,52 @@ def _env(as_json: JsonOption = False) -> None:
 # --- printing --------------------------------------------------------------------------------------------------------
 
 
-def _print_made(artifact: Any, out: Path, *, as_json: bool) -> None:
+def _print_plan(plan: Any, *, as_json: bool) -> None:
+    facts = {**msgspec.to_builtins(plan), "digest": plan.recipe.digest()}
+    if as_json:
+        _print_json(**facts)
+    else:
+        stages = [f"{name}: {steps} steps" for name, steps in facts.pop("stages")]
+        del facts["recipe"]
+        _print_facts({**facts, "stages": stages or "none"})
+        typer.echo("Nothing was made: --dry-run.")
+
+
+def _print_made(artifact: CondensedArtifact, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(**_facts(artifact))
+        return
+    path = _clean(str(artifact.path))
+    typer.echo(
+        f"{path}: {artifact.artifact_bytes} bytes for {artifact.spec.num_classes} classes, "
+        f"IPC {artifact.ipc}, id {artifact.artifact_id[:12]}"
+    )
+    typer.echo(f"Next: gendata sample {path} --grid grid.png; gendata evaluate {path}")
+
+
+def _facts(artifact: CondensedArtifact) -> dict[str, Any]:
+    manifest = artifact.manifest
+    return {
+        "path": str(artifact.path),
+        "artifact_id": artifact.artifact_id,
+        "format_version": manifest.format_version,
+        "artifact_bytes": artifact.artifact_bytes,
+        "manifest_bytes": artifact.manifest_bytes,
+        "folder_bytes": artifact.folder_bytes,
+        "ipc": artifact.ipc,
+        "num_classes": artifact.spec.num_classes,
+        "image_shape": list(artifact.spec.shape),
+        "generator": manifest.generator.name,
+        "latent": manifest.latent.name,
+        "labels": manifest.labels.kind,
+        "source": manifest.source.name if manifest.source else None,
+        "license": manifest.license,
+        "citation": manifest.citation,
+        "recipe_digest": manifest.recipe_digest,
+    }
+
+
+def _print_report(report: Any, *, as_json: bool) -> None:
     raise NotImplementedError
 
 

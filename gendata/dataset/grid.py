@@ -1,0 +1,78 @@
+"""Samples on one sheet: a row per class, as a PNG."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gendata.artifact.artifact import CondensedArtifact
+from gendata.artifact.layout import replace_file
+from gendata.errors import SpecError
+
+_TILE_PX = 48  # smallest side of a tile: an 8 x 8 digit is shown at six times its size
+_GAP_PX = 2
+_GAP_GREY = 255
+_MAX_CLASSES = 100  # rows of a sheet; more than that nobody looks at
+
+
+def sample_grid(
+    artifact: CondensedArtifact, *, per_class: int | None = None, fresh: bool = False, seed: int = 0
+) -> Tensor:
+    """Images (classes, per_class, C, H, W) uint8 of the first 100 classes.
+
+    Args:
+        artifact: what to sample.
+        per_class: columns. None: ten, or IPC if the frozen set has fewer.
+        fresh: newly drawn images instead of the frozen set's first ones.
+        seed: of the fresh images.
+
+    Raises:
+        SpecError: more frozen images asked for than there are.
+    """
+    columns = min(10, artifact.ipc) if per_class is None else per_class
+    num_classes = min(artifact.spec.num_classes, _MAX_CLASSES)
+    if columns < 1 or (not fresh and columns > artifact.ipc):
+        raise SpecError(
+            f"{columns} images per class of the frozen set",
+            where=str(artifact.path),
+            expected=f"1 to {artifact.ipc}",
+            remedy="Draw new ones instead: --fresh",
+        )
+    if fresh:
+        x_u8, _ = artifact.fresh_images(np.arange(num_classes * columns), samples_per_class=columns, seed=seed, epoch=0)
+    else:
+        x_u8 = artifact.frozen_images()[0].unflatten(0, (-1, artifact.ipc))[:num_classes, :columns].flatten(0, 1)
+    return x_u8.unflatten(0, (num_classes, columns))
+
+
+def grid_png(x_u8: Tensor) -> bytes:
+    """A PNG of images (rows, columns, C, H, W) uint8, enlarged by whole pixels until a tile has 48.
+
+    One channel is grey, three are RGB; of any other number the first is shown.
+    """
+    from PIL import Image
+
+    rows, columns, channels, height, width = x_u8.shape
+    if channels != 3:
+        x_u8 = x_u8[:, :, :1].expand(-1, -1, 3, -1, -1)
+    scale = max(1, -(-_TILE_PX // max(height, width)))
+    tiles = x_u8.repeat_interleave(scale, dim=3).repeat_interleave(scale, dim=4)
+    high, wide = height * scale + _GAP_PX, width * scale + _GAP_PX
+    sheet = torch.full((rows * high + _GAP_PX, columns * wide + _GAP_PX, 3), _GAP_GREY, dtype=torch.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            top, left = row * high + _GAP_PX, column * wide + _GAP_PX
+            sheet[top : top + height * scale, left : left + width * scale] = tiles[row, column].permute(1, 2, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(sheet.numpy()).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def write_grid(path: Path, x_u8: Tensor) -> None:
+    """Writes the sheet of `grid_png` to `path`, whole or not at all; makes the folder above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, grid_png(x_u8))
