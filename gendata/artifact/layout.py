@@ -1,13 +1,13 @@
 """The artifact's folder: which names it may hold, how they are checked, how they are written.
 
-    config.json             the manifest; names every file below with size and sha256
-    generator.safetensors   weights of generator, latent law and labels: the bytes that count
-    probes.safetensors      a few samples, to check that a machine reproduces them        optional
-    evaluations.json        measured rows                                                 optional
-    preview.png             a sheet of samples                                            optional
-    data/*.parquet          materialised samples                                          optional
-    README.md               the card, rendered from the manifest; not listed, may be edited
-    .*                      ignored (`hf download` leaves .cache)
+config.json             the manifest; names every file below with size and sha256
+generator.safetensors   weights of generator, latent law and labels: the bytes that count
+probes.safetensors      a few samples, to check that a machine reproduces them        optional
+evaluations.json        measured rows                                                 optional
+preview.png             a sheet of samples                                            optional
+data/*.parquet          materialised samples                                          optional
+README.md               the card, rendered from the manifest; not listed, may be edited
+.*                      ignored (`hf download` leaves .cache)
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a manifest may list `name`: relative, at most one folder deep, no dot-names, never the manifest or card."""
+    """Whether a manifest may list `name`: at most one folder deep, no dot-name, neither manifest nor card."""
     return bool(_SAFE_NAME.fullmatch(name)) and name not in _UNLISTED
 
 

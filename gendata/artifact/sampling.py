@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -19,6 +20,29 @@ from gendata.errors import SpecError
 from gendata.generators.generator import Generator
 from gendata.latents import philox
 from gendata.latents.law import LatentLaw
+
+
+class SampleKey(TypedDict):
+    """What names samples: the arguments of `draw_latents` besides the law."""
+
+    y: Tensor
+    index: NDArray[np.int64]
+    slot: Tensor
+    seed: int
+    epoch: int
+    stream: str
+
+
+def frozen_key(index: NDArray[np.int64], *, ipc: int, seed: int) -> SampleKey:
+    """Images `index` of the frozen set: class-major, label index // ipc, slot index % ipc."""
+    y, slot = torch.from_numpy(index // ipc), torch.from_numpy(index % ipc)
+    return SampleKey(y=y, index=index, slot=slot, seed=seed, epoch=0, stream="frozen")
+
+
+def fresh_key(index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int) -> SampleKey:
+    """Images `index` of a fresh epoch: class-major, label index // samples_per_class, no slot."""
+    y = torch.from_numpy(index // samples_per_class)
+    return SampleKey(y=y, index=index, slot=torch.full_like(y, -1), seed=seed, epoch=epoch, stream="fresh")
 
 
 def sample_images(
@@ -59,10 +83,11 @@ def draw_latents(
     if not len(y) == len(index) == len(slot):
         raise SpecError(f"{len(y)} labels, {len(index)} indices and {len(slot)} slots", expected="equally many")
     if any(tensor.device.type != "cpu" for tensor in law.state_dict().values()):
-        raise SpecError("the latent law is on an accelerator", expected="the host, where its bits are the same everywhere")
-    key = {"seed": seed, "epoch": epoch, "stream": stream}
-    uniforms = torch.from_numpy(philox.uniforms(index, law.num_uniforms, **key))  # type: ignore[arg-type]
-    normals = torch.from_numpy(philox.normals(index, law.num_normals, **key))  # type: ignore[arg-type]
+        raise SpecError(
+            "the latent law is on an accelerator", expected="the host, where its bits are the same everywhere"
+        )
+    uniforms = torch.from_numpy(philox.uniforms(index, law.num_uniforms, seed=seed, epoch=epoch, stream=stream))
+    normals = torch.from_numpy(philox.normals(index, law.num_normals, seed=seed, epoch=epoch, stream=stream))
     return law(uniforms, normals, y.cpu(), slot.cpu())
 
 
@@ -90,7 +115,7 @@ def _exact(generator: Generator, device: torch.device) -> Iterator[None]:
         stack.enter_context(torch.autocast(device.type, enabled=False))
         if device.type == "cuda":
             flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-            stack.enter_context(flags)  # type: ignore[no-untyped-call]
+            stack.enter_context(flags)
         generator.eval()
         try:
             yield

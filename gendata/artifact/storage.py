@@ -62,7 +62,9 @@ def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry,
     axis = _scale_axis(tensor) if dtype in LARGEST else None
     entry = TensorEntry(name=name, shape=tuple(tensor.shape), dtype=dtype, scale_axis=axis)
     if (dtype == "u8") != (tensor.dtype == torch.uint8) or not (tensor.is_floating_point() or dtype == "u8"):
-        raise ArtifactError(f"tensor {name!r} is {tensor.dtype}, its storage {dtype}", expected="floats, or uint8 as u8")
+        raise ArtifactError(
+            f"tensor {name!r} is {tensor.dtype}, its storage {dtype}", expected="floats, or uint8 as u8"
+        )
     if dtype == "u8":
         return entry, tensor.reshape(-1)
     values = tensor.to(torch.float32)

@@ -1,0 +1,215 @@
+"""An artifact on disk: open it, sample from it, save one."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gendata.artifact import layout
+from gendata.artifact.canonical import parse_json, sha256_of
+from gendata.artifact.draft import Draft, files_of
+from gendata.artifact.manifest import Manifest, Normalisation, read_fields, read_manifest
+from gendata.artifact.modules import SOFT_LABELS, check_shapes, load_modules
+from gendata.artifact.probes import verify_probes
+from gendata.artifact.sampling import SampleKey, fresh_key, frozen_key, sample_images
+from gendata.artifact.weights import check_header, read_weights
+from gendata.errors import ArtifactError, SpecError
+from gendata.generators.generator import Generator
+from gendata.latents.law import LatentLaw
+from gendata.spec import SampleSpec
+
+__all__ = ["CondensedArtifact", "Draft", "Normalisation", "open_artifact", "save_artifact"]
+
+MAX_EVALUATIONS_BYTES = 16 << 20
+
+
+class CondensedArtifact:
+    """An opened artifact; `open_artifact` makes it. Its samples follow from (artifact_id, seed, epoch, index) alone.
+
+    Picklable. Generator and law live on the host, in eval mode; copy them before moving them.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, *, verify: bool) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._verify = verify
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        return (
+            f"CondensedArtifact({str(self.path)!r}, id={self.artifact_id[:12]}, {self.manifest.generator.name}, "
+            f"{spec.num_classes} classes of {spec.shape}, ipc={self.ipc}, {self.artifact_bytes} bytes)"
+        )
+
+    @property
+    def artifact_id(self) -> str:
+        """sha256 over what decides the samples; the same for everyone who can make the same images."""
+        return self.manifest.artifact_id
+
+    @property
+    def spec(self) -> SampleSpec:
+        return self.manifest.spec
+
+    @property
+    def ipc(self) -> int:
+        """Images per class of the frozen set."""
+        return self.manifest.frozen.ipc
+
+    @property
+    def artifact_bytes(self) -> int:
+        """Bytes needed to make samples and labels again, headers included."""
+        files = self.manifest.files
+        return sum(files[name].size for name in layout.NEEDED_TO_SAMPLE)
+
+    @property
+    def manifest_bytes(self) -> int:
+        """Bytes of config.json, which holds no learned and no per-sample number."""
+        return (self.path / layout.MANIFEST).stat().st_size
+
+    @property
+    def folder_bytes(self) -> int:
+        """Bytes of everything that belongs to the artifact and is present: card, preview and samples too."""
+        return layout.folder_bytes(self.path, self.manifest.files)
+
+    @property
+    def generator(self) -> Generator:
+        return self._parts[0]
+
+    @property
+    def law(self) -> LatentLaw:
+        return self._parts[1]
+
+    @property
+    def soft_labels(self) -> Tensor | None:
+        """(ipc * classes, classes) float32 of the frozen set; None: hard labels."""
+        return self._parts[2]
+
+    def frozen_images(self, index: NDArray[np.int64] | None = None) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) uint8 and labels (N,) int64 of the frozen set, class-major.
+
+        Args:
+            index: which ones, any order; None: all of them.
+        """
+        count = self.manifest.num_frozen
+        index = np.arange(count) if index is None else _checked_index(index, count)
+        return self._sample(frozen_key(index, ipc=self.ipc, seed=self.manifest.frozen.seed))
+
+    def fresh_images(
+        self, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) uint8 and labels (N,) int64, drawn anew for (seed, epoch).
+
+        Args:
+            index: which ones of an epoch of samples_per_class * classes, class-major.
+            samples_per_class: decides the label of an index, not its randomness.
+            seed, epoch: 0 to 2**63 - 1.
+        """
+        if samples_per_class < 1:
+            raise SpecError(f"samples_per_class is {samples_per_class}", expected="at least 1")
+        index = _checked_index(index, samples_per_class * self.spec.num_classes)
+        return self._sample(fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch))
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Rows of evaluations.json; none where it is absent.
+
+        Raises:
+            ArtifactError: the file is not what the manifest lists, or no list of rows.
+        """
+        return read_evaluations(self.path, self.manifest, verify=self._verify)
+
+    def _sample(self, key: SampleKey) -> tuple[Tensor, Tensor]:
+        images = sample_images(self.generator, self.law, **key, micro_batch=self.manifest.sampling.micro_batch)
+        return images, key["y"]
+
+    @cached_property
+    def _parts(self) -> tuple[Generator, LatentLaw, Tensor | None]:
+        facts = self.manifest.files[layout.WEIGHTS]
+        tensors = read_weights(self.path, self.manifest.weights, facts, verify=self._verify)
+        where = str(self.path / layout.MANIFEST)
+        return (*load_modules(self.manifest, tensors, where=where), tensors.get(SOFT_LABELS))
+
+
+def open_artifact(path: str | Path, *, verify: Literal["hash", "none", "probe"] = "hash") -> CondensedArtifact:
+    """Opens an artifact's folder.
+
+    Args:
+        path: the folder. Never written to.
+        verify: "hash" compares every file with the manifest and loads the weights; "none" checks structure, sizes and
+            shapes only, and reads the weights at first use; "probe" also makes the stored probes again on this machine.
+
+    Raises:
+        ArtifactError: no artifact, or one that breaks the format's rules; IntegrityError: bytes differ from the
+            manifest; UnsupportedVersionError: needs a newer gendata; UnknownNameError: nobody registered its generator.
+    """
+    if verify not in ("hash", "none", "probe"):
+        raise ArtifactError(f"verify is {verify!r}", expected='"hash", "none" or "probe"')
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    layout.check_folder(folder, manifest.files, hashes=verify != "none")
+    check_shapes(manifest, where=str(folder / layout.MANIFEST))
+    check_header(folder, manifest.weights, manifest.files[layout.WEIGHTS])
+    artifact = CondensedArtifact(folder, manifest, verify=verify != "none")
+    if verify != "none":
+        _ = artifact.generator  # a bad weight is reported now, not in the middle of a training run
+        artifact.evaluations()
+    if verify == "probe":
+        verify_probes(artifact)
+    return artifact
+
+
+def save_artifact(out: str | Path, draft: Draft, *, preview: bytes | None = None) -> CondensedArtifact:
+    """Writes `draft` as the folder `out`, which appears complete or not at all; the same draft gives the same bytes.
+
+    Args:
+        out: a name that does not exist yet, or an empty folder. If the same artifact is there, it is left as it is.
+        draft: what to save.
+        preview: a PNG file's bytes, saved as preview.png.
+
+    Raises:
+        ArtifactError: something else is there, or the draft breaks a rule of the format.
+    """
+    out = Path(out)
+    files = files_of(draft, preview=preview, where=str(out / layout.MANIFEST))
+    if out.is_dir() and any(out.iterdir()):
+        _check_same(out, files)
+    else:
+        layout.create_folder(out, files)
+    return open_artifact(out)
+
+
+def read_evaluations(folder: Path, manifest: Manifest, *, verify: bool) -> list[dict[str, Any]]:
+    """See `CondensedArtifact.evaluations`."""
+    path, facts = folder / layout.EVALUATIONS, manifest.files.get(layout.EVALUATIONS)
+    if facts is None or not path.exists():
+        return []
+    if facts.size > MAX_EVALUATIONS_BYTES:
+        raise ArtifactError(f"has {facts.size} bytes", where=str(path), expected=f"at most {MAX_EVALUATIONS_BYTES}")
+    rows = parse_json(layout.read_listed(folder, layout.EVALUATIONS, facts, verify=verify), where=str(path))
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ArtifactError("is not a list of rows", where=str(path), expected='[{"row": ..., "mean": ...}, ...]')
+    return rows
+
+
+def _check_same(out: Path, files: dict[str, bytes]) -> None:
+    def essence(fields: dict[str, Any]) -> str:
+        listed = {name: facts for name, facts in fields["files"].items() if name != layout.EVALUATIONS}
+        return sha256_of({**fields, "files": listed, "digest": ""})
+
+    new = parse_json(files[layout.MANIFEST], where=layout.MANIFEST)
+    if not (out / layout.MANIFEST).exists() or essence(read_fields(out)) != essence(new):
+        raise ArtifactError(
+            "holds something else", where=str(out), expected="a name that does not exist yet, or the same artifact",
+            remedy="Choose another folder, or move this one away.",
+        )  # fmt: skip
+
+
+def _checked_index(index: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    index = np.asarray(index, dtype=np.int64).reshape(-1)
+    if index.size and (index.min() < 0 or index.max() >= count):
+        raise SpecError(f"index reaches from {index.min()} to {index.max()}", expected=f"0 to {count - 1}")
+    return index

@@ -1,0 +1,148 @@
+"""What becomes an artifact, and the bytes of its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from gendata.artifact import layout
+from gendata.artifact.card import render_card
+from gendata.artifact.manifest import (
+    Frozen,
+    Labels,
+    LatentPart,
+    Manifest,
+    Normalisation,
+    Part,
+    Sampling,
+    Versions,
+    seal,
+    to_bytes,
+    typed,
+)
+from gendata.artifact.modules import SOFT_LABELS, check_shapes, load_modules
+from gendata.artifact.probes import make_probes
+from gendata.artifact.storage import StorageDtype
+from gendata.artifact.weights import write_weights
+from gendata.errors import ArtifactError
+from gendata.generators.generator import Generator
+from gendata.latents.law import LatentLaw
+from gendata.latents.philox import RNG
+from gendata.recipe import Recipe
+from gendata.spec import SampleSpec, SourceFacts
+
+_MAX_PREVIEW_BYTES = 16 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """All that an artifact is made from."""
+
+    generator_name: str  # as registered
+    generator: Generator
+    latent_name: str  # as registered
+    law: LatentLaw
+    spec: SampleSpec
+    ipc: int  # images per class of the frozen set
+    frozen_seed: int
+    micro_batch: int  # images per generator call
+    storage: str  # of tensors with two or more dimensions; others are f16 (f32 with "f32"), uint8 stays
+    normalisation: Normalisation
+    recipe: Recipe | None  # resolved; None: not made by a recipe
+    source: SourceFacts | None
+    license: str | None = None
+    citation: str | None = None
+    soft_labels: Tensor | None = None  # (ipc * classes, classes) float, of the frozen set; None: hard labels
+    packed: bool = True  # False: one safetensors entry per tensor, larger and easier to read elsewhere
+
+
+def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, bytes]:
+    """All files of the artifact by name: the same draft gives the same bytes.
+
+    Raises:
+        ArtifactError: a weight is not finite or does not fit its storage, or a rule of the format is broken.
+    """
+    weights, weights_file, tensors = write_weights(_tensors(draft), packed=draft.packed)
+    files = {layout.WEIGHTS: weights_file}
+    if preview is not None:
+        files[layout.PREVIEW] = _checked_png(preview)
+    fields: dict[str, Any] = msgspec.to_builtins(
+        Manifest(
+            generator=Part(name=draft.generator_name, config=msgspec.to_builtins(draft.generator.config)),
+            latent=LatentPart(
+                name=draft.latent_name, config=msgspec.to_builtins(draft.law.config), dim=draft.law.dim, rng=RNG
+            ),
+            labels=Labels(kind="hard" if draft.soft_labels is None else "soft"),
+            spec=draft.spec,
+            frozen=Frozen(ipc=draft.ipc, seed=draft.frozen_seed),
+            sampling=Sampling(micro_batch=draft.micro_batch),
+            weights=weights,
+            normalisation=draft.normalisation,
+            recipe=_told_recipe(draft.recipe),
+            recipe_digest=draft.recipe.digest() if draft.recipe else None,
+            source=draft.source,
+            license=draft.license,
+            citation=draft.citation,
+            versions=_versions(),
+            files={name: layout.facts_of(data) for name, data in files.items()},
+        )
+    )
+    fields, files = _with_probes(seal(fields), files, tensors, where=where)
+    manifest = typed(fields, where=where)
+    return {**files, layout.MANIFEST: to_bytes(fields, where=where), layout.CARD: render_card(manifest)}
+
+
+def _with_probes(
+    fields: dict[str, Any], files: dict[str, bytes], tensors: dict[str, Tensor], *, where: str
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Adds probes drawn from the weights as stored, through the very path a reader takes."""
+    manifest = typed(fields, where=where)
+    check_shapes(manifest, where=where)
+    probes, probes_file = make_probes(manifest, *load_modules(manifest, tensors, where=where))
+    listed = {**fields["files"], layout.PROBES: msgspec.to_builtins(layout.facts_of(probes_file))}
+    fields = {**fields, "probes": msgspec.to_builtins(probes), "files": listed}
+    return seal(fields), {**files, layout.PROBES: probes_file}
+
+
+def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
+    if draft.storage not in ("f32", "f16", "bf16", "int8", "int4"):
+        raise ArtifactError(f"storage is {draft.storage!r}", expected="f32, f16, bf16, int8 or int4")
+    state = {f"generator.{name}": tensor for name, tensor in draft.generator.state_dict().items()}
+    state |= {f"latent.{name}": tensor for name, tensor in draft.law.state_dict().items()}
+    if draft.soft_labels is not None:
+        state[SOFT_LABELS] = draft.soft_labels
+    return {name: (tensor, _storage_of(tensor, draft.storage)) for name, tensor in state.items()}
+
+
+def _storage_of(tensor: Tensor, storage: str) -> StorageDtype:
+    if tensor.dtype == torch.uint8:
+        return "u8"
+    # Biases and gains are few and touch whole channels: two bytes each are well spent.
+    return storage if tensor.dim() >= 2 or storage == "f32" else "f16"  # type: ignore[return-value]
+
+
+def _told_recipe(recipe: Recipe | None) -> dict[str, Any] | None:
+    if recipe is None:
+        return None
+    fields: dict[str, Any] = msgspec.to_builtins(recipe)
+    del fields["reference"]  # what was measured earlier, with minutes and hardware: no part of this artifact
+    return fields
+
+
+def _versions() -> Versions:
+    import gendata
+
+    return Versions(gendata=gendata.__version__, torch=str(torch.__version__))
+
+
+def _checked_png(preview: bytes) -> bytes:
+    if not preview.startswith(_PNG) or len(preview) > _MAX_PREVIEW_BYTES:
+        raise ArtifactError(
+            f"the preview has {len(preview)} bytes", expected=f"a PNG file of at most {_MAX_PREVIEW_BYTES}"
+        )
+    return preview

@@ -1,0 +1,318 @@
+"""The manifest, config.json: what an artifact says about itself.
+
+Rules of change: new fields have defaults; no field changes type or meaning; a removed name is not used again; readers
+ignore fields they do not know.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gendata.artifact.canonical import parse_json, pretty, sha256_of
+from gendata.artifact.layout import MANIFEST, WEIGHTS, FileFacts, is_safe_name, read_file
+from gendata.artifact.storage import TensorEntry
+from gendata.errors import ArtifactError, IntegrityError, UnsupportedVersionError
+from gendata.latents.philox import RNG
+from gendata.spec import SampleSpec, SourceFacts
+
+FORMAT = "gendata.condensed"
+FORMAT_VERSION = 0  # of what is written: a draft, without promise to outsiders
+MIN_READER = 0  # oldest reader that understands what is written
+NEWEST_READ = 0  # what this reader is
+
+MAX_MANIFEST_BYTES = 4 << 20
+MAX_FROZEN_BYTES = 1 << 34  # of the decoded frozen set: ImageNet at 224 x 224 and IPC 100
+MAX_WEIGHT_BYTES = 1 << 34  # of the decoded weights, float32
+MAX_TENSORS = 10_000
+MAX_MICRO_BATCH = 4096
+
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+_MAX_FAULTS_TOLD = 12
+# What decides the samples, besides the weights' digest; read as it stands, so that a field this reader does not know
+# counts as well.
+_IDENTITY = ("format", "generator", "latent", "labels", "spec", "frozen", "sampling")
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered name with its resolved options."""
+
+    name: str
+    config: dict[str, Any]
+
+
+class LatentPart(Part, frozen=True, kw_only=True):
+    """The latent law."""
+
+    dim: int  # length of z
+    rng: str  # scheme of the random numbers
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True):
+    """hard: the class alone. soft: also the tensor `labels.soft` (frozen images, classes)."""
+
+    kind: Literal["hard", "soft"]
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True):
+    """The frozen set: images 0 .. ipc * classes - 1, class-major."""
+
+    ipc: int  # images per class
+    seed: int
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How generator outputs in [0, 1] become stored values."""
+
+    micro_batch: int  # images per generator call, always full
+    rounding: Literal["half-even"] = "half-even"  # of x * 255
+    dtype: Literal["uint8"] = "uint8"
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """What the weights file holds."""
+
+    packed: bool  # one uint8 tensor with all bytes in table order, or one entry per tensor
+    sha256: str  # over the table and the tensors' bytes; the same packed or not
+    tensors: tuple[TensorEntry, ...]
+
+
+class Normalisation(msgspec.Struct, frozen=True, kw_only=True):
+    """Per channel, of the source's training images in [0, 1]; for evaluation, never applied to the samples."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Versions(msgspec.Struct, frozen=True, kw_only=True):
+    """What wrote the artifact."""
+
+    gendata: str
+    torch: str
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """The kind of machine on which samples are bit-equal."""
+
+    torch: str
+    device: str  # "cpu"
+    isa: str  # vector instructions: "AVX512"
+
+
+class Probes(msgspec.Struct, frozen=True, kw_only=True):
+    """Samples by which a machine can check itself; the images are in probes.safetensors, frozen ones first."""
+
+    frozen: tuple[int, ...]  # indices into the frozen set
+    fresh: tuple[int, ...]  # indices of a fresh epoch, with samples_per_class = ipc
+    fresh_seed: int
+    fresh_epoch: int
+    latents_sha256: str  # over z (float32) and y (int64), little-endian, frozen then fresh
+    tolerance: int  # largest step between uint8 images that still passes
+    made_on: Machine
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """config.json. Structure, names and digests; no learned and no per-sample number, no time and no host."""
+
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    min_reader: int = MIN_READER
+    artifact_id: str = ""  # sha256 over what decides the samples
+    digest: str = ""  # sha256 over this manifest's canonical form with an empty digest
+    generator: Part
+    latent: LatentPart
+    labels: Labels
+    spec: SampleSpec
+    frozen: Frozen
+    sampling: Sampling
+    weights: Weights
+    normalisation: Normalisation
+    recipe: dict[str, Any] | None = None  # resolved; None: not made by a recipe
+    recipe_digest: str | None = None
+    source: SourceFacts | None = None  # None: unknown
+    license: str | None = None  # SPDX identifier where one exists; None: not stated
+    citation: str | None = None
+    versions: Versions
+    probes: Probes | None = None
+    files: dict[str, FileFacts]
+
+    @property
+    def num_frozen(self) -> int:
+        """Images in the frozen set."""
+        return self.frozen.ipc * self.spec.num_classes
+
+
+def seal(fields: dict[str, Any]) -> dict[str, Any]:
+    """`fields` of a manifest with artifact_id and digest as they must be."""
+    fields = {**fields, "artifact_id": artifact_id_of(fields)}
+    return {**fields, "digest": sha256_of({**fields, "digest": ""})}
+
+
+def artifact_id_of(fields: dict[str, Any]) -> str:
+    """sha256 over what decides the samples: weights, generator, latents, labels, spec, frozen set, sampling."""
+    identity = {name: fields[name] for name in _IDENTITY}
+    return sha256_of({**identity, "weights": fields["weights"]["sha256"]})
+
+
+def read_fields(folder: Path) -> dict[str, Any]:
+    """The manifest as plain data, unknown fields included; format, version and digest checked.
+
+    Raises:
+        ArtifactError, UnsupportedVersionError, IntegrityError.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ArtifactError("no such folder", where=str(folder), expected="an artifact")
+    if not path.exists():
+        raise ArtifactError(f"holds no {MANIFEST}", where=str(folder), expected="an artifact made by gendata")
+    fields = parse_json(read_file(path, max_bytes=MAX_MANIFEST_BYTES), where=str(path))
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        raise ArtifactError("is not an artifact's manifest", where=str(path), expected=f'"format": "{FORMAT}"')
+    _check_version(fields, where=str(path))
+    digest = sha256_of({**fields, "digest": ""})
+    if fields.get("digest") != digest:
+        raise IntegrityError(
+            f"digest is {digest}, the manifest says {str(fields.get('digest'))[:64]}", where=str(path),
+            remedy="The file was edited or damaged; fetch it again. To change facts: gendata annotate.",
+        )  # fmt: skip
+    return fields
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The typed manifest, every rule checked that needs no other file.
+
+    Raises:
+        ArtifactError: all faults in one message; UnsupportedVersionError, IntegrityError.
+    """
+    fields, where = read_fields(folder), str(folder / MANIFEST)
+    manifest = typed(fields, where=where)
+    if manifest.artifact_id != artifact_id_of(fields):
+        raise IntegrityError(
+            f"artifact_id is {artifact_id_of(fields)}, the manifest says {manifest.artifact_id[:64]}", where=where
+        )
+    return manifest
+
+
+def typed(fields: dict[str, Any], *, where: str) -> Manifest:
+    """`fields` as a Manifest that keeps every rule."""
+    try:
+        manifest = msgspec.convert(fields, Manifest, strict=True)
+    except msgspec.ValidationError as error:
+        what, _, field = str(error).partition(" - at `$")
+        raise ArtifactError(what[:1].lower() + what[1:], where=f"{where}: {field.strip('.`') or 'manifest'}") from None
+    faults = list(_faults(manifest))
+    if faults:
+        more = f"; and {len(faults) - _MAX_FAULTS_TOLD} more" if len(faults) > _MAX_FAULTS_TOLD else ""
+        raise ArtifactError("; ".join(faults[:_MAX_FAULTS_TOLD]) + more, where=where)
+    return manifest
+
+
+def to_bytes(fields: dict[str, Any], *, where: str) -> bytes:
+    """The file's bytes of sealed `fields`.
+
+    Raises:
+        ArtifactError: it breaks a rule that its readers check.
+    """
+    typed(fields, where=where)
+    data = pretty(fields)
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise ArtifactError(f"takes {len(data)} bytes", where=where, expected=f"at most {MAX_MANIFEST_BYTES}")
+    return data
+
+
+def _check_version(fields: dict[str, Any], *, where: str) -> None:
+    for name in ("format_version", "min_reader"):
+        if type(fields.get(name)) is not int or fields[name] < 0:
+            raise ArtifactError(f"{name} is {fields.get(name)!r}", where=where, expected="a whole number from 0 on")
+    if fields["min_reader"] > NEWEST_READ:
+        raise UnsupportedVersionError(
+            f"format_version is {fields['format_version']} and needs a reader of {fields['min_reader']}; "
+            f"this gendata reads 0 to {NEWEST_READ}",
+            where=where,
+            remedy="Upgrade with `pip install -U gendata`, or ask the publisher for an older revision.",
+        )
+
+
+def _faults(manifest: Manifest) -> Iterator[str]:
+    yield from _spec_faults(manifest)
+    yield from _sampling_faults(manifest)
+    yield from _weights_faults(manifest)
+    yield from _file_faults(manifest)
+
+
+def _spec_faults(manifest: Manifest) -> Iterator[str]:
+    spec, normal = manifest.spec, manifest.normalisation
+    for name, value, most in (
+        ("channels", spec.channels, 64),
+        ("height", spec.height, 1 << 14),
+        ("width", spec.width, 1 << 14),
+        ("number of classes", spec.num_classes, 1 << 20),
+    ):
+        if not 1 <= value <= most:
+            yield f"spec: {name} is {value}, expected 1 to {most}"
+    if not len(normal.mean) == len(normal.std) == spec.channels:
+        yield f"normalisation has {len(normal.mean)} means and {len(normal.std)} stds for {spec.channels} channels"
+    if not all(std > 0 for std in normal.std):
+        yield "normalisation.std holds a number that is not above 0"
+
+
+def _sampling_faults(manifest: Manifest) -> Iterator[str]:
+    frozen, micro_batch = manifest.frozen, manifest.sampling.micro_batch
+    if frozen.ipc < 1:
+        yield f"frozen.ipc is {frozen.ipc}, expected at least 1"
+    if not 0 <= frozen.seed < 2**63:
+        yield f"frozen.seed is {frozen.seed}, expected 0 to 2**63 - 1"
+    if not 1 <= micro_batch <= MAX_MICRO_BATCH:
+        yield f"sampling.micro_batch is {micro_batch}, expected 1 to {MAX_MICRO_BATCH}"
+    for name, count in (("the frozen set", manifest.num_frozen), ("a micro-batch", micro_batch)):
+        if count * manifest.spec.num_pixels > MAX_FROZEN_BYTES:
+            yield f"{name} would take {count * manifest.spec.num_pixels} bytes, expected at most {MAX_FROZEN_BYTES}"
+    if not 1 <= manifest.latent.dim <= 1 << 20:
+        yield f"latent.dim is {manifest.latent.dim}, expected 1 to {1 << 20}"
+    if manifest.latent.rng != RNG:
+        yield f"latent.rng is {manifest.latent.rng[:80]!r}, this gendata draws {RNG!r}"
+    probes = manifest.probes
+    if probes and not all(0 <= index < manifest.num_frozen for index in (*probes.frozen, *probes.fresh)):
+        yield f"probes name an index outside 0 to {manifest.num_frozen - 1}"
+    if probes and not (len(probes.frozen) + len(probes.fresh) <= 64 and 0 <= probes.tolerance <= 255):
+        yield "probes are more than 64, or their tolerance is not 0 to 255"
+    if probes and not (0 <= probes.fresh_seed < 2**63 and 0 <= probes.fresh_epoch < 2**63):
+        yield "probes: seed or epoch is not 0 to 2**63 - 1"
+
+
+def _weights_faults(manifest: Manifest) -> Iterator[str]:
+    tensors = manifest.weights.tensors
+    if len({entry.name for entry in tensors}) != len(tensors):
+        yield "weights.tensors names a tensor twice"
+    if len(tensors) > MAX_TENSORS:
+        yield f"weights.tensors has {len(tensors)} entries, expected at most {MAX_TENSORS}"
+    for entry in tensors:
+        label = repr(entry.name[:80])
+        if not all(1 <= size < 2**40 for size in entry.shape) or len(entry.shape) > 16:
+            yield f"tensor {label} has shape {list(entry.shape)[:16]}"
+        elif entry.scale_axis is not None and (
+            entry.dtype not in ("int8", "int4") or not 0 <= entry.scale_axis < len(entry.shape)
+        ):
+            yield f"tensor {label} ({entry.dtype}) has scale_axis {entry.scale_axis}"
+    if sum(4 * math.prod(entry.shape) for entry in tensors) > MAX_WEIGHT_BYTES:
+        yield f"the weights would take more than {MAX_WEIGHT_BYTES} bytes"
+
+
+def _file_faults(manifest: Manifest) -> Iterator[str]:
+    for name, facts in manifest.files.items():
+        if not is_safe_name(name):
+            yield f"files lists {name[:80]!r}, expected a plain name inside the artifact"
+        if facts.size < 0 or not _HEX64.fullmatch(facts.sha256):
+            yield f"files: {name[:80]!r} has size {facts.size} and sha256 {facts.sha256[:64]!r}"
+    if WEIGHTS not in manifest.files:
+        yield f"files does not list {WEIGHTS}"
+    elif manifest.files[WEIGHTS].size > MAX_WEIGHT_BYTES + (1 << 20):
+        yield f"{WEIGHTS} has {manifest.files[WEIGHTS].size} bytes, expected at most {MAX_WEIGHT_BYTES}"
+    for name, value in (("artifact_id", manifest.artifact_id), ("weights.sha256", manifest.weights.sha256)):
+        if not _HEX64.fullmatch(value):
+            yield f"{name} is {value[:64]!r}, expected 64 hex digits"

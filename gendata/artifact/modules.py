@@ -1,0 +1,89 @@
+"""From the manifest and the tensors to a generator and a latent law."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from gendata.artifact.manifest import Manifest
+from gendata.errors import ArtifactError, RecipeError
+from gendata.generators.generator import Generator
+from gendata.latents.law import LatentLaw
+from gendata.registry import GENERATORS, LATENTS
+
+SOFT_LABELS = "labels.soft"
+_MAX_FAULTS_TOLD = 8
+
+
+def check_shapes(manifest: Manifest, *, where: str) -> None:
+    """Compares the weights table with what the configs call for, on the meta device: nothing is allocated.
+
+    Raises:
+        UnknownNameError: a generator or law that nobody registered.
+        ArtifactError: a config that is not acceptable, or tensors that do not fit it.
+    """
+    with torch.device("meta"):
+        generator, law = _build(manifest, where=where)
+    expected = _expected(manifest, generator, law)
+    found = {entry.name: (entry.shape, entry.dtype == "u8") for entry in manifest.weights.tensors}
+    faults = list(_differences(expected, found))
+    if law.dim != manifest.latent.dim:
+        faults.append(f"latent.dim is {manifest.latent.dim}, the law makes {law.dim}")
+    if faults:
+        more = f"; and {len(faults) - _MAX_FAULTS_TOLD} more" if len(faults) > _MAX_FAULTS_TOLD else ""
+        raise ArtifactError("; ".join(faults[:_MAX_FAULTS_TOLD]) + more, where=f"{where}: weights.tensors")
+
+
+def load_modules(manifest: Manifest, tensors: Mapping[str, Tensor], *, where: str) -> tuple[Generator, LatentLaw]:
+    """Generator and prepared law, on the host, float32, in eval mode; `check_shapes` has passed."""
+    with torch.device("cpu"):
+        generator, law = _build(manifest, where=where)
+    for prefix, module in (("generator.", generator), ("latent.", law)):
+        state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        module.float().load_state_dict(state)
+        module.eval().requires_grad_(False)
+    law.prepare()
+    return generator, law
+
+
+def _build(manifest: Manifest, *, where: str) -> tuple[Generator, LatentLaw]:
+    kinds = (("generator", GENERATORS, manifest.generator), ("latent", LATENTS, manifest.latent))
+    try:
+        classes = [(reg.load(part.name, where=f"{where}: {field}.name")) for field, reg, part in kinds]
+        configs = [reg.config(part.name, part.config, where=f"{where}: {field}") for field, reg, part in kinds]
+        # Layers draw their first weights from torch's global generator, which belongs to the user.
+        with torch.random.fork_rng(devices=[]):
+            law = classes[1](configs[1], num_classes=manifest.spec.num_classes)
+            return classes[0](configs[0], spec=manifest.spec, latent_dim=manifest.latent.dim), law
+    except RecipeError as error:
+        remedy = error.remedy or "The artifact may come from a newer gendata: pip install -U gendata."
+        raise ArtifactError(error.what, where=error.where, expected=error.expected, remedy=remedy) from None
+    except (RuntimeError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise ArtifactError(f"the configs cannot be built ({str(error)[:200]})", where=where) from error
+
+
+def _expected(manifest: Manifest, generator: Generator, law: LatentLaw) -> dict[str, tuple[tuple[int, ...], bool]]:
+    expected = {}
+    for prefix, module in (("generator.", generator), ("latent.", law)):
+        for name, tensor in module.state_dict().items():
+            expected[prefix + name] = (tuple(tensor.shape), tensor.dtype == torch.uint8)
+    if manifest.labels.kind == "soft":
+        expected[SOFT_LABELS] = ((manifest.num_frozen, manifest.spec.num_classes), False)
+    return expected
+
+
+def _differences(
+    expected: Mapping[str, tuple[tuple[int, ...], bool]], found: Mapping[str, tuple[tuple[int, ...], bool]]
+) -> Iterator[str]:
+    for name in sorted({*expected, *found}):
+        label = repr(name[:80])
+        if name not in found:
+            yield f"{label} is missing"
+        elif name not in expected:
+            yield f"{label} belongs to nothing"
+        elif expected[name][0] != found[name][0]:
+            yield f"{label} has shape {list(found[name][0])}, the config calls for {list(expected[name][0])}"
+        elif expected[name][1] != found[name][1]:
+            yield f"{label} is stored as {'u8' if found[name][1] else 'floats'}, expected the other"

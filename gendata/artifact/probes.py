@@ -1,0 +1,130 @@
+"""A few samples kept with the artifact, by which a machine finds out whether it reproduces it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from gendata.artifact.layout import PROBES, read_listed
+from gendata.artifact.manifest import Machine, Manifest, Probes
+from gendata.artifact.sampling import draw_latents, fresh_key, frozen_key, render
+from gendata.errors import ArtifactError, IntegrityError
+from gendata.generators.generator import Generator
+from gendata.latents.law import LatentLaw
+
+if TYPE_CHECKING:
+    from gendata.artifact.artifact import CondensedArtifact
+
+_NUM_PROBES = 4  # of each kind
+_TOLERANCE = 1  # uint8 steps: all that other vector instructions were seen to change (512-bit against 256-bit)
+_FRESH_SEED, _FRESH_EPOCH = 1 + 2**32, 3  # a seed of more than 32 bits, and not the first epoch
+
+_MEANING = {
+    1: "labels, order and latents are right; there are no stored images to compare",
+    2: "bit-equal images",
+    3: "images within the tolerance; the last bit differs between kinds of machines",
+}
+
+
+class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine reproduced."""
+
+    tier: Literal[1, 2, 3]
+    max_step: int | None  # largest uint8 difference; None: no images to compare
+    same_machine: bool  # the kind of machine that stored the probes
+
+    @property
+    def meaning(self) -> str:
+        """The tier in words."""
+        return _MEANING[self.tier]
+
+
+def make_probes(manifest: Manifest, generator: Generator, law: LatentLaw) -> tuple[Probes, bytes]:
+    """The manifest's block and the bytes of probes.safetensors, drawn on this machine."""
+    last = manifest.num_frozen - 1
+    spread = tuple(sorted({last * k // (_NUM_PROBES - 1) for k in range(_NUM_PROBES)}))
+    probes = Probes(
+        frozen=spread,
+        fresh=spread,
+        fresh_seed=_FRESH_SEED,
+        fresh_epoch=_FRESH_EPOCH,
+        latents_sha256="",
+        tolerance=_TOLERANCE,
+        made_on=this_machine(),
+    )
+    digest, images = _draw(manifest, probes, generator, law)
+    return msgspec.structs.replace(probes, latents_sha256=digest), safetensors.torch.save({"images": images})
+
+
+def verify_probes(artifact: CondensedArtifact) -> ProbeReport:
+    """Draws the probes on this machine and compares.
+
+    Raises:
+        ArtifactError: the artifact has no probes.
+        IntegrityError: the latents differ, or an image differs by more than the tolerance.
+    """
+    probes, where = artifact.manifest.probes, str(artifact.path)
+    if probes is None:
+        raise ArtifactError("has no probes", where=where, remedy="Save it again with this gendata.")
+    digest, images = _draw(artifact.manifest, probes, artifact.generator, artifact.law)
+    if digest != probes.latents_sha256:
+        raise IntegrityError(
+            f"the probes' latents have sha256 {digest}", where=where, expected=probes.latents_sha256,
+            remedy="This machine draws other samples than the publisher's; please report it with `gendata env`.",
+        )  # fmt: skip
+    same = probes.made_on == this_machine()
+    stored = _stored_images(artifact)
+    if stored is None:
+        return ProbeReport(tier=1, max_step=None, same_machine=same)
+    if stored.shape != images.shape:
+        raise ArtifactError(f"images are {tuple(stored.shape)}", where=f"{where}/{PROBES}", expected=str(images.shape))
+    step = int((stored.int() - images.cpu().int()).abs().max())
+    if step > probes.tolerance:
+        raise IntegrityError(
+            f"the probes' images differ by {step} of 255", where=where, expected=f"at most {probes.tolerance}",
+            remedy="This machine makes other images than the publisher's; please report it with `gendata env`.",
+        )  # fmt: skip
+    return ProbeReport(tier=3 if step else 2, max_step=step, same_machine=same)
+
+
+def this_machine() -> Machine:
+    """The kind of machine this is, as far as it decides last bits. No name, no serial."""
+    return Machine(torch=str(torch.__version__), device="cpu", isa=torch.backends.cpu.get_cpu_capability())
+
+
+def _draw(manifest: Manifest, probes: Probes, generator: Generator, law: LatentLaw) -> tuple[str, Tensor]:
+    """sha256 over latents and labels, and the images (n, C, H, W) uint8: frozen probes, then fresh ones."""
+    ipc = manifest.frozen.ipc
+    keys = (
+        frozen_key(np.array(probes.frozen, dtype=np.int64), ipc=ipc, seed=manifest.frozen.seed),
+        fresh_key(
+            np.array(probes.fresh, dtype=np.int64),
+            samples_per_class=ipc, seed=probes.fresh_seed, epoch=probes.fresh_epoch,
+        ),
+    )  # fmt: skip
+    digest, images = hashlib.sha256(), []
+    for key in keys:
+        z = draw_latents(law, **key)
+        digest.update(z.contiguous().numpy().astype("<f4").tobytes() + key["y"].numpy().astype("<i8").tobytes())
+        images.append(render(generator, z, key["y"], micro_batch=manifest.sampling.micro_batch).cpu())
+    return digest.hexdigest(), torch.cat(images)
+
+
+def _stored_images(artifact: CondensedArtifact) -> Tensor | None:
+    facts = artifact.manifest.files.get(PROBES)
+    if facts is None or not (artifact.path / PROBES).exists():
+        return None
+    try:
+        images = safetensors.torch.load(read_listed(artifact.path, PROBES, facts, verify=True)).get("images")
+    except SafetensorError as error:
+        raise ArtifactError(f"is not a safetensors file ({error})", where=str(artifact.path / PROBES)) from None
+    if images is None or images.dtype != torch.uint8:
+        raise ArtifactError("holds no uint8 tensor called images", where=str(artifact.path / PROBES))
+    return images
