@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import torch
 from torch import Tensor
@@ -26,7 +28,7 @@ class PixelBank(Generator):
 
     Config = Config
 
-    def __init__(self, config: Config, *, spec: SampleSpec, latent_dim: int) -> None:
+    def __init__(self, config: Any, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__(config, spec=spec, latent_dim=latent_dim)
         if latent_dim != 1:
             raise SpecError(

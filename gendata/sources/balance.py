@@ -36,7 +36,8 @@ def balanced_indices(y: Tensor, *, per_class: int, seed: int, purpose: str = "dr
     _check_counts(counts, per_class)
     starts = np.cumsum(counts) - counts
     rows = starts[:, None] + np.arange(per_class)
-    return by_class[rows.ravel()].astype(np.int64)
+    chosen: NDArray[np.int64] = by_class[rows.ravel()].astype(np.int64)
+    return chosen
 
 
 def hold_out(

@@ -34,7 +34,7 @@ def read_idx(path: Path, *, num_dims: int) -> NDArray[np.uint8]:
         raise _damaged(str(path), f"cannot be read ({' '.join(str(error).split())})") from None
 
 
-def _read_array(file: IO[bytes], *, num_dims: int, where: str) -> NDArray[np.uint8]:
+def _read_array(file: IO[bytes] | gzip.GzipFile, *, num_dims: int, where: str) -> NDArray[np.uint8]:
     header = file.read(4 + 4 * num_dims)
     magic = bytes([0, 0, _UINT8, num_dims])
     if header[:4] != magic:

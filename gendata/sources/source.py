@@ -72,7 +72,7 @@ class Source:
         x, y = self.split("train")
         digest = hashlib.sha256(b"gendata/source/1\0")
         digest.update(msgspec.json.encode(self.spec, order="sorted"))
-        digest.update(memoryview(x.contiguous().numpy()).cast("B"))
+        digest.update(x.contiguous().numpy().data)
         digest.update(y.numpy().astype("<i8").tobytes())
         return digest.hexdigest()
 
@@ -110,15 +110,19 @@ class Source:
         return max(1, min(counts) // 5)
 
     def _public_options(self) -> dict[str, Any]:
-        """Options without `path`, of which the last folder's name remains."""
+        """Options without `path`, of which the last folder's name remains, and what stands in for a test split."""
         options: dict[str, Any] = msgspec.to_builtins(self.config)
         if path := options.pop("path", None):
             options["folder"] = Path(path).name
+        if self.test_origin != "test":
+            options["tested_on"] = self.test_origin or "held out of train"
         return options
 
     def _load(self, name: str) -> None:
         if self.test_origin is not None:
             self._splits[name] = self._checked(name)
+            if name == "test" and self.test_origin != "test":
+                _log.info("%s is tested on its split %r", self.name, self.test_origin)
             return
         whole = self._checked("train")
         per_class = self._test_per_class(torch.bincount(whole.y).tolist())

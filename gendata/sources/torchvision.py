@@ -6,6 +6,7 @@ files.
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -219,7 +220,15 @@ class Svhn(_Known):
     spec = SampleSpec(channels=3, height=32, width=32, classes=_DIGIT_NAMES)
 
     def _read(self, name: str) -> Split:
-        data = _torchvision_svhn(self._folder(), name, download=False)
+        folder = self._folder()
+        try:
+            data = _torchvision_svhn(folder, name, download=False)
+        except RuntimeError:  # its word for another checksum than the published one
+            raise SourceError(
+                "is not the published file",
+                where=str(folder / f"{name}_32x32.mat"),
+                remedy="Delete the file and fetch it again.",
+            ) from None
         return Split(torch.from_numpy(np.ascontiguousarray(data.data)), torch.from_numpy(data.labels.astype(np.int64)))
 
     def _fetch(self, folder: Path) -> None:
@@ -230,8 +239,9 @@ class Svhn(_Known):
 def _torchvision_svhn(folder: Path, name: str, *, download: bool) -> Any:
     """torchvision's reader, which compares checksums and turns label 10 into 0."""
     try:
-        import scipy.io  # noqa: F401  (torchvision needs it and would say so less clearly)
         import torchvision.datasets
+
+        importlib.import_module("scipy.io")  # torchvision needs it, and would only say so after the download
     except ImportError as error:
         raise missing_package(error, where="svhn") from None
     return torchvision.datasets.SVHN(folder, split=name, download=download)

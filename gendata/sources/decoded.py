@@ -1,0 +1,86 @@
+"""What sources of encoded images share: the spec follows from the train files and the declared size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from gendata.errors import SourceError
+from gendata.sources.images import ImageStack
+from gendata.sources.source import Source
+from gendata.sources.split import Split
+from gendata.spec import SampleSpec
+
+
+class EncodedImage(NamedTuple):
+    """One image before it is decoded."""
+
+    file: bytes | Path
+    label: int
+    name: str  # as messages call it
+
+
+class DecodedSource(Source):
+    """A source whose `_images` are decoded here; `config` is an `ImageOptions` with `path`.
+
+    Decoders differ in the last bit between versions of Pillow, and the fingerprint with them.
+    """
+
+    _spec: SampleSpec | None = None
+
+    @property
+    def spec(self) -> SampleSpec:
+        """Shape and classes; reads train on first use."""
+        if self._spec is None:
+            self.split("train")
+        assert self._spec is not None
+        return self._spec
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        raise NotImplementedError
+
+    def _images(self, name: str) -> Iterable[EncodedImage]:
+        """Images of "train", or of "test" where there is one, in a fixed order."""
+        raise NotImplementedError
+
+    def _read(self, name: str) -> Split:
+        # The test split takes its channels from train; so train comes first.
+        channels = self.config.channels if name == "train" else self.spec.channels
+        stack, labels = ImageStack(self.config, channels=channels, where=f"{self.name}: {name}"), []
+        for image in self._images(name):
+            stack.add(image.file, name=image.name)
+            labels.append(image.label)
+        x = stack.finish()
+        if name == "train":
+            _, channels, height, width = x.shape
+            self._spec = SampleSpec(channels=channels, height=height, width=width, classes=self.classes)
+        return Split(torch.from_numpy(x), torch.from_numpy(np.array(labels, dtype=np.int64)))
+
+
+def local_folder(path: str | None, *, data_root: Path | None, where: str) -> Path:
+    """The folder that `path` means: from the data root if it is there, else from the working directory.
+
+    Raises:
+        SourceError: no such folder, or nothing names one.
+    """
+    remedy = "Set source.options.path=FOLDER, or pass data_root."
+    if path is None and data_root is None:
+        raise SourceError("no folder is named", where=where, remedy=remedy)
+    candidates = [data_root / (path or "")] if data_root else []
+    candidates += [Path(path).expanduser()] if path else []
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise SourceError("no such folder", where=f"{where}: {candidates[-1]}", expected="a folder", remedy=remedy)
+
+
+def choose_test(names: Mapping[str, Any] | Iterable[str]) -> str | None:
+    """Which of a source's splits we test on: test, else what others call validation; None: neither is there."""
+    present = set(names)
+    return next((name for name in ("test", "validation", "valid", "val") if name in present), None)

@@ -1,0 +1,158 @@
+"""Image files to pixels: decoding, colour, size, and one error for all files that cannot be read."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gendata.errors import SourceError
+from gendata.sources.memory import check_pixel_bytes
+
+_MAX_FILE_PIXELS = 64 * 2**20  # 8192 x 8192; what claims more is taken for a decompression bomb
+_MAX_SIDE = 4096
+_GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
+_NAMED_FAULTS = 10  # unreadable files that the message lists
+
+_log = logging.getLogger(__name__)
+
+
+class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How files of any size and colour become images of one shape."""
+
+    resize: int | tuple[int, int] | None = None  # pixels: side, or (height, width); None: all files have one size
+    resize_mode: Literal["crop", "stretch", "pad"] = "crop"  # of files of another aspect; pad is black
+    channels: int | None = None  # 1 grey, 3 RGB; None: 1 if every train file is grey, else 3
+
+    def __post_init__(self) -> None:
+        if self.channels not in (None, 1, 3):
+            raise ValueError(f"channels must be 1 or 3, got {self.channels}")
+        if self.size and not all(1 <= side <= _MAX_SIDE for side in self.size):
+            raise ValueError(f"resize must be 1 to {_MAX_SIDE} pixels, got {self.resize}")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) in pixels; None: as the files are."""
+        return (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
+
+
+class ImageStack:
+    """Pixels of one split, gathered file by file.
+
+    Args:
+        channels: 1 or 3; None: 3 while gathering, 1 at the end if every file was grey.
+        where: names the split in messages.
+    """
+
+    def __init__(self, options: ImageOptions, *, channels: int | None, where: str) -> None:
+        self._options, self._channels, self._where = options, channels, where
+        self._pixels = bytearray()
+        self._shape: tuple[int, int, int] | None = None
+        self._first = ""
+        self._count, self._any_colour = 0, False
+        self._faults: list[str] = []
+
+    def add(self, file: bytes | Path, *, name: str) -> None:
+        """Decodes one image; one that cannot be read is remembered for `finish`.
+
+        Raises:
+            SourceError: another size than the first, and no `resize` is set; too many pixels for memory.
+        """
+        try:
+            image = _open(file)
+            pixels = _planes(_resized(image, self._options), channels=self._channels or 3)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            self._faults.append(f"{name} ({_reason(error)})")
+            return
+        self._any_colour |= image.mode not in _GREY_MODES
+        self._check_shape(pixels.shape, name)
+        self._pixels += pixels.tobytes()
+        self._count += 1
+        if self._count % 1024 == 0:
+            check_pixel_bytes(self._count, pixels.shape, where=self._where)
+
+    def finish(self) -> NDArray[np.uint8]:
+        """All images, (N, C, H, W).
+
+        Raises:
+            SourceError: lists the files that could not be read; there was no image at all.
+        """
+        if self._faults:
+            raise self._unreadable()
+        if self._shape is None:
+            raise SourceError("holds no image", where=self._where, expected="at least one per class")
+        check_pixel_bytes(self._count, self._shape, where=self._where)
+        x = np.frombuffer(self._pixels, dtype=np.uint8).reshape(self._count, *self._shape)
+        return x if self._channels or self._any_colour else x[:, :1].copy()
+
+    def _check_shape(self, shape: tuple[int, ...], name: str) -> None:
+        channels, height, width = shape
+        if self._shape is None:
+            self._shape, self._first = (channels, height, width), name
+        elif self._shape != shape:
+            raise SourceError(
+                f"{name} has {height} x {width} pixels, {self._first} has {self._shape[1]} x {self._shape[2]}",
+                where=self._where,
+                expected="one size",
+                remedy="Declare a size, for example source.options.resize=32 (and resize_mode: crop, stretch or pad).",
+            )
+
+    def _unreadable(self) -> SourceError:
+        more = len(self._faults) - _NAMED_FAULTS
+        named = "; ".join(self._faults[:_NAMED_FAULTS]) + (f"; and {more} more" if more > 0 else "")
+        return SourceError(
+            f"{len(self._faults)} of {self._count + len(self._faults)} images cannot be read: {named}",
+            where=self._where,
+            remedy="Repair or remove these files.",
+        )
+
+
+def _open(file: bytes | Path) -> Image.Image:
+    """The decoded image, upright as its EXIF says."""
+    data = file.read_bytes() if isinstance(file, Path) else file
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; sizes are checked here
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > _MAX_FILE_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, at most {_MAX_FILE_PIXELS} are read")
+            image.load()
+            return ImageOps.exif_transpose(image)
+
+
+def _planes(image: Image.Image, *, channels: int) -> NDArray[np.uint8]:
+    """(C, H, W); transparency is dropped, 16-bit grey keeps its upper byte."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode}: its value range is not known")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _resized(image: Image.Image, options: ImageOptions) -> Image.Image:
+    """The image at the declared size, bilinear with antialiasing."""
+    if options.size is None or options.size == (image.height, image.width):
+        return image
+    size, bilinear = (options.size[1], options.size[0]), Image.Resampling.BILINEAR
+    if image.mode not in ("L", "RGB") and not image.mode.startswith("I;16"):
+        image = image.convert("L" if image.mode in _GREY_MODES else "RGB")
+    if options.resize_mode == "stretch":
+        return image.resize(size, bilinear)
+    if options.resize_mode == "crop":
+        return ImageOps.fit(image, size, bilinear)
+    return ImageOps.pad(image, size, bilinear)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    return " ".join(str(error).split()) or type(error).__name__
