@@ -31,7 +31,8 @@ MAX_EVALUATIONS_BYTES = 16 << 20
 class CondensedArtifact:
     """An opened artifact; `open_artifact` makes it. Its samples follow from (artifact_id, seed, epoch, index) alone.
 
-    Picklable. Generator and law live on the host, in eval mode; copy them before moving them.
+    Generator and law live on the host, in eval mode; copy them before moving them. The pickle is small: another process
+    reads the weights from the folder again.
     """
 
     def __init__(self, path: Path, manifest: Manifest, *, verify: bool) -> None:
@@ -45,6 +46,9 @@ class CondensedArtifact:
             f"CondensedArtifact({str(self.path)!r}, id={self.artifact_id[:12]}, {self.manifest.generator.name}, "
             f"{spec.num_classes} classes of {spec.shape}, ipc={self.ipc}, {self.artifact_bytes} bytes)"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_parts"}
 
     @property
     def artifact_id(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gendata.errors import ArtifactError
 
-_LINE = 100  # characters that a value may take before it is broken over lines
+_LINE = 120  # characters that a value may take before it is broken over lines
 
 
 def canonical(value: Any) -> bytes:
