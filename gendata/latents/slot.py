@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ class Slot(LatentLaw):
 
     Config = Config
 
-    def __init__(self, config: Config, *, num_classes: int) -> None:
+    def __init__(self, config: Any, *, num_classes: int) -> None:
         super().__init__(config, num_classes=num_classes)
         self.dim, self.num_uniforms, self.num_normals = 1, 1, 0
 

@@ -106,7 +106,11 @@ class HuggingFace(DecodedSource):
     def _image_column(self) -> str:
         features = self._table("train").features
         images = [name for name, feature in features.items() if _holds_images(feature)]
-        return _column("image", self.config.image, images, features)
+        column = _column("image", self.config.image, images, features)
+        if not _holds_images(features[column]):
+            kind = getattr(features[column], "dtype", None) or type(features[column]).__name__
+            raise SourceError(f"column {column!r} holds {kind}", where=self.name, expected="encoded images")
+        return column
 
     @cached_property
     def _label_column(self) -> str:
