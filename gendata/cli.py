@@ -25,6 +25,8 @@ from gendata.recipe import Recipe, list_recipes, load_recipe, recipe_path
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
+    from gendata.condensation import Plan
+    from gendata.evaluation.report import Report
 
 app = typer.Typer(
     name="gendata",
@@ -225,7 +227,6 @@ def _condense(
     max_bytes: Annotated[str, typer.Option("--bytes", metavar="SIZE", help="Largest artifact: 100kB, 1MB.")] = "100kB",
     ipc: Annotated[int, typer.Option("--ipc", min=1, help="Images per class of the frozen set.")] = 10,
     overrides: SetOption = None,
-    dry_run: DryRunOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -236,17 +237,19 @@ def _condense(
       gendata condense photos/train --out runs/photos
       gendata condense fashion-mnist --out runs/fm --bytes 250kB --ipc 10
     """
-    from gendata.condensation import condense, plan, recipe_for
+    from gendata.condensation import condense_own_data
     from gendata.progress_bars import condensation_bar
 
-    recipe = recipe_for(
-        data_set, max_bytes=_parse_bytes(max_bytes), ipc=ipc, overrides=tuple(overrides or ()), data_root=data
-    )
-    if dry_run:
-        _print_plan(plan(recipe, data_root=data), as_json=as_json)
-        return
     with condensation_bar() as bar:
-        artifact = condense(recipe, out=out, data_root=data, on_progress=bar)
+        artifact = condense_own_data(
+            data_set,
+            out=out,
+            max_bytes=_parse_bytes(max_bytes),
+            ipc=ipc,
+            overrides=tuple(overrides or ()),
+            data_root=data,
+            on_progress=bar,
+        )
     _print_made(artifact, as_json=as_json)
 
 
@@ -281,12 +284,14 @@ def _verify(path: ArtifactArgument, as_json: JsonOption = False) -> None:
       gendata verify runs/digits --json
     """
     from gendata.artifact.artifact import open_artifact
+    from gendata.artifact.probes import verify_probes
 
-    artifact = open_artifact(path, verify="probe")
+    artifact = open_artifact(path)
+    report = verify_probes(artifact)
     if as_json:
-        _print_json(path=str(path), artifact_id=artifact.artifact_id, verified=True)
+        _print_json(path=str(path), artifact_id=artifact.artifact_id, **msgspec.to_builtins(report))
     else:
-        typer.echo(f"{_clean(str(path))}: sound; this machine reproduces its samples")
+        typer.echo(f"{_clean(str(path))}: every hash is right; tier {report.tier}: {report.meaning}")
 
 
 @app.command("annotate")
@@ -304,9 +309,9 @@ def _annotate(
       gendata annotate runs/photos --license CC-BY-4.0
       gendata annotate runs/photos --source https://example.org/photos --citation "Doe 2026"
     """
-    from gendata.artifact.annotate import annotate_artifact
+    from gendata.artifact.amend import annotate
 
-    artifact = annotate_artifact(path, license=license, source=source, citation=citation)
+    artifact = annotate(path, license=license, source=source, citation=citation)
     _print_made(artifact, as_json=as_json)
 
 
@@ -355,11 +360,14 @@ def _evaluate(
       gendata evaluate runs/fm --runs 1 --rows frozen,random-real --data ~/data --json
     """
     from gendata.evaluation import evaluate
+    from gendata.evaluation.record import record_report
     from gendata.progress_bars import evaluation_bar
 
     chosen = tuple(rows.split(",")) if rows else None
     with evaluation_bar() as bar:
         report = evaluate(path, protocol=protocol, runs=runs, rows=chosen, data_root=data, progress=bar)
+    if write:
+        record_report(path, report)
     _print_report(report, as_json=as_json)
 
 
@@ -385,7 +393,7 @@ def _env(as_json: JsonOption = False) -> None:
 # --- printing --------------------------------------------------------------------------------------------------------
 
 
-def _print_plan(plan: Any, *, as_json: bool) -> None:
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
     facts = {**msgspec.to_builtins(plan), "digest": plan.recipe.digest()}
     if as_json:
         _print_json(**facts)
@@ -430,8 +438,14 @@ def _facts(artifact: CondensedArtifact) -> dict[str, Any]:
     }
 
 
-def _print_report(report: Any, *, as_json: bool) -> None:
-    raise NotImplementedError
+def _print_report(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(**report.to_dict())
+        return
+    _print_table(report.columns(), report.cells())
+    typer.echo(f"{report.protocol}, {report.network}, {report.source}: test accuracy, mean ± std over n networks")
+    for row, reason in report.skipped.items():
+        typer.echo(f"{row} was not measured: {_clean(reason)}")
 
 
 def _print_json(**facts: Any) -> None:
@@ -480,6 +494,7 @@ _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 
 def _parse_bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
-    if match is None or match[2].lower() not in _UNITS:
+    unit = _UNITS.get(match[2].lower()) if match else None
+    if match is None or unit is None or float(match[1]) * unit < 1:
         raise typer.BadParameter(f"{text!r} is not a size; write 100kB or 1MB", param_hint="--bytes")
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    return int(float(match[1]) * unit)

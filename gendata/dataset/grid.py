@@ -43,10 +43,12 @@ def sample_grid(
             remedy="Draw new ones instead: --fresh",
         )
     if fresh:
-        x_u8, _ = artifact.fresh_images(np.arange(num_classes * columns), samples_per_class=columns, seed=seed, epoch=0)
+        index = np.arange(num_classes * columns)
+        x_u8, _ = artifact.fresh_images(index, samples_per_class=columns, seed=seed, epoch=0)
     else:
-        x_u8 = artifact.frozen_images()[0].unflatten(0, (-1, artifact.ipc))[:num_classes, :columns].flatten(0, 1)
-    return x_u8.unflatten(0, (num_classes, columns))
+        index = np.arange(num_classes)[:, None] * artifact.ipc + np.arange(columns)
+        x_u8, _ = artifact.frozen_images(index.reshape(-1))
+    return x_u8.reshape(num_classes, columns, *artifact.spec.shape)
 
 
 def grid_png(x_u8: Tensor) -> bytes:

@@ -1,0 +1,44 @@
+"""What was measured, kept beside the artifact in its evaluations.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gendata.artifact.amend import write_evaluations
+from gendata.artifact.artifact import open_artifact
+from gendata.errors import IntegrityError
+from gendata.evaluation.report import Report
+
+_SAME = ("row", "mode", "protocol", "network")  # a row that agrees in these was measured again
+
+
+def record_report(path: str | Path, report: Report) -> None:
+    """Adds the rows of `report` to the artifact's evaluations; a row measured again replaces the older one.
+
+    Raises:
+        IntegrityError: the report is of another artifact.
+    """
+    artifact = open_artifact(path)
+    if report.artifact_id != artifact.artifact_id:
+        raise IntegrityError(
+            f"artifact_id is {artifact.artifact_id[:12]}",
+            where=str(path),
+            expected=f"{str(report.artifact_id)[:12]}, which the report is about",
+            remedy="The artifact changed while it was measured; evaluate it again.",
+        )
+    new = [_told(msgspec.to_builtins(row)) for row in report.rows]
+    measured_again = {_key(row) for row in new}
+    kept = [row for row in artifact.evaluations() if _key(row) not in measured_again]
+    write_evaluations(path, [*kept, *new])
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    return {"row": row.pop("name"), **row}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row.get(name)) for name in _SAME)

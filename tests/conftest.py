@@ -1,0 +1,43 @@
+"""What several folders of tests share: a small artifact, and the command line in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import gendata
+
+
+@pytest.fixture(scope="session")
+def digits_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact made by a shipped recipe: one real image of each digit. Not to be written to."""
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    changes = ("artifact.ipc=3", "generator.options.slots=3", "latent.options.slots=3")
+    return gendata.condense("digits/random-real", out=out, overrides=changes).path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs `gendata` with these arguments in this process."""
+    from gendata.cli import main
+
+    def run(*arguments: str | Path) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return Outcome(code=int(caught.value.code or 0), out=printed.out, err=printed.err)
+
+    return run

@@ -1,0 +1,281 @@
+"""The command line: what it prints where, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import gendata
+from gendata.cli import _clean, _parse_bytes, app
+from gendata.recipe import list_recipes
+
+Command = Callable[..., Any]
+
+
+def paths(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command of the tree, groups included."""
+    yield prefix
+    for name, child in getattr(group, "commands", {}).items():
+        yield from paths(child, (*prefix, name))
+
+
+ALL = list(paths(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: " ".join(path) or "gendata")
+def test_every_help_shows_two_examples_of_that_command(command: Command, path: tuple[str, ...]) -> None:
+    shown = command(*path, "--help")
+    assert shown.code == 0
+    examples = [line.strip() for line in shown.out.partition("Examples:\n")[2].splitlines()[:2]]
+    assert all(line.startswith(" ".join(("gendata", *path))) for line in examples), shown.out
+    assert len(set(examples)) == 2
+
+
+def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
+    assert {" ".join(path) for path in ALL} == {
+        "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense", "info",
+        "verify", "annotate", "sample", "evaluate", "env",
+    }  # fmt: skip
+
+
+def test_the_version_is_the_package_s(command: Command) -> None:
+    assert command("--version").out == f"gendata {gendata.__version__}\n"
+
+
+# --- errors ---
+
+
+def test_our_errors_end_with_their_name_message_and_exit_code_2(command: Command) -> None:
+    failed = command("recipe", "show", "digits/random-rael")
+    assert failed.code == 2
+    assert failed.out == ""
+    assert failed.err.startswith("UnknownNameError: no recipe is called 'digits/random-rael'; expected one of ")
+    assert failed.err.partition("\n")[2].startswith("    Did you mean 'digits/random-real'")
+
+
+def test_a_wrong_option_is_a_usage_error_with_exit_code_2(command: Command) -> None:
+    assert command("recipe", "run").code == 2
+    assert command("evaluate", "x", "--runs", "0").code == 2
+
+
+def test_any_other_error_keeps_its_traceback(tmp_path: Path) -> None:
+    code = (
+        "import gendata.cli as cli\n"
+        "def broken(): raise ZeroDivisionError('a fault of ours')\n"
+        "cli.list_recipes = broken\n"
+        "cli.main(['recipe', 'list'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(Path(gendata.__file__).parents[1])},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.rstrip().endswith("ZeroDivisionError: a fault of ours")
+
+
+def test_what_a_stranger_wrote_cannot_steer_the_terminal(command: Command, tmp_path: Path) -> None:
+    evil = tmp_path / "evil.yaml"
+    evil.write_text('summary: "\\e[2J [red]x[/red] \\u202e"\nsource: {name: "\\e]0;owned\\a"}\n')
+    shown = command("recipe", "validate", evil)
+    assert shown.code == 2
+    assert "\x1b" not in shown.out + shown.err
+    assert _clean("a\x1b[31m[red]\u202eb\n\x07") == "a[31m[red]b"
+
+
+# --- recipes ---
+
+
+def test_the_list_is_every_shipped_recipe_and_says_what_is_not_measured(command: Command) -> None:
+    lines = command("recipe", "list").out.splitlines()
+    assert lines[0].split() == ["recipe", "measured", "summary"]
+    assert [line.split()[0] for line in lines[1:]] == list_recipes()
+    (line,) = (line for line in lines if line.startswith("digits/random-real "))
+    assert "not measured" in line
+
+
+def test_the_list_as_json_is_one_object(command: Command) -> None:
+    listed = json.loads(command("recipe", "list", "--json").out)["recipes"]
+    assert [recipe["name"] for recipe in listed] == list_recipes()
+    assert all(recipe["measured"] == bool(recipe["reference"]) for recipe in listed)
+
+
+def test_show_prints_the_file_and_a_copy_of_it_is_valid(command: Command, tmp_path: Path) -> None:
+    shown = command("recipe", "show", "digits/random-real").out
+    copy = tmp_path / "mine.yaml"
+    assert command("recipe", "copy", "digits/random-real", copy).code == 0
+    assert copy.read_text() == shown
+    assert command("recipe", "validate", copy).code == 0
+
+
+def test_show_with_overrides_prints_the_changed_recipe_and_its_digest(command: Command, tmp_path: Path) -> None:
+    changed = command("recipe", "show", "digits/random-real", "--set", "seed=7")
+    (tmp_path / "changed.yaml").write_text(changed.out)
+    by_file = json.loads(command("recipe", "show", tmp_path / "changed.yaml", "--json").out)
+    by_set = json.loads(command("recipe", "show", "digits/random-real", "--set", "seed=7", "--json").out)
+    assert by_file == by_set
+    assert by_set["recipe"]["seed"] == 7
+    assert by_set["digest"] != json.loads(command("recipe", "show", "digits/random-real", "--json").out)["digest"]
+
+
+def test_copy_never_overwrites_and_needs_a_yaml_name_in_a_folder(command: Command, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("precious")
+    assert command("recipe", "copy", "digits/random-real", mine).err.startswith("RecipeError: ")
+    assert mine.read_text() == "precious"
+    assert command("recipe", "copy", "digits/random-real", tmp_path / "mine.txt").code == 2
+    assert command("recipe", "copy", "digits/random-real", tmp_path / "absent" / "mine.yaml").code == 2
+
+
+def test_validate_checks_all_that_are_named_and_reports_every_fault(command: Command, tmp_path: Path) -> None:
+    good = "digits/random-real"
+    (tmp_path / "a.yaml").write_text("summary: nothing else\n")
+    (tmp_path / "b.yaml").write_text("- not a mapping\n")
+    checked = command("recipe", "validate", good, tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert checked.code == 2
+    assert checked.out.startswith("digits/random-real: valid, digest ")
+    assert checked.err.count("RecipeError: ") == 2
+    told = json.loads(command("recipe", "validate", good, tmp_path / "a.yaml", "--json").out)
+    assert list(told["valid"]) == [good]
+    assert list(told["faults"]) == [str(tmp_path / "a.yaml")]
+
+
+def test_a_dry_run_tells_the_plan_and_makes_nothing(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = json.loads(command("recipe", "run", "digits/random-real", "--out", out, "--dry-run", "--json").out)
+    assert told["recipe"]["source"]["name"] == "digits"
+    assert told["num_train"] > 0
+    assert "--dry-run" in command("recipe", "run", "digits/random-real", "--out", out, "--dry-run").out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_makes_an_artifact_and_the_same_command_again_changes_nothing(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "digits"
+    arguments = ("recipe", "run", "digits/random-real", "--out", out)
+    first = command(*arguments, "--json")
+    assert first.code == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert json.loads(command(*arguments, "--json").out) == json.loads(first.out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    other = command(*arguments, "--set", "seed=1")
+    assert (other.code, other.err.partition(":")[0]) == (2, "ArtifactError")
+
+
+def test_nothing_is_drawn_where_nobody_watches(command: Command, tmp_path: Path) -> None:
+    assert command("recipe", "run", "digits/random-real", "--out", tmp_path / "x").err == ""
+
+
+# --- artifacts ---
+
+
+def test_info_as_json_has_the_promised_facts(command: Command, digits_artifact: Path) -> None:
+    facts = json.loads(command("info", digits_artifact, "--json").out)
+    assert facts["artifact_bytes"] == (digits_artifact / "generator.safetensors").stat().st_size
+    assert facts["manifest_bytes"] == (digits_artifact / "config.json").stat().st_size
+    assert facts["folder_bytes"] == sum(path.stat().st_size for path in digits_artifact.rglob("*") if path.is_file())
+    assert (facts["ipc"], facts["num_classes"], facts["generator"]) == (3, 10, "pixel-bank")
+    assert isinstance(facts["format_version"], int)
+    assert len(facts["artifact_id"]) == 64
+
+
+def test_info_for_people_names_the_same_facts(command: Command, digits_artifact: Path) -> None:
+    shown = dict(line.split(None, 1) for line in command("info", digits_artifact).out.splitlines())
+    facts = json.loads(command("info", digits_artifact, "--json").out)
+    assert set(shown) == set(facts)
+    assert shown["artifact_id"].strip() == facts["artifact_id"]
+
+
+def test_verify_says_which_tier_this_machine_reaches(command: Command, digits_artifact: Path) -> None:
+    assert json.loads(command("verify", digits_artifact, "--json").out)["tier"] == 2
+    assert "bit-equal images" in command("verify", digits_artifact).out
+
+
+def test_verify_refuses_a_changed_byte(command: Command, digits_artifact: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(digits_artifact, copy)
+    weights = bytearray((copy / "generator.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "generator.safetensors").write_bytes(weights)
+    failed = command("verify", copy)
+    assert (failed.code, failed.err.partition(":")[0]) == (2, "IntegrityError")
+
+
+def test_annotate_states_the_terms_and_leaves_the_samples_alone(
+    command: Command, digits_artifact: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(digits_artifact, copy)
+    before = json.loads(command("info", copy, "--json").out)
+    assert command("annotate", copy, "--license", "CC-BY-4.0", "--citation", "Doe 2026").code == 0
+    after = json.loads(command("info", copy, "--json").out)
+    assert (after["license"], after["citation"]) == ("CC-BY-4.0", "Doe 2026")
+    assert after["artifact_id"] == before["artifact_id"]
+    assert command("verify", copy).code == 0
+
+
+def test_a_folder_that_is_no_artifact_is_refused(command: Command, tmp_path: Path) -> None:
+    for name in ("info", "verify"):
+        failed = command(name, tmp_path)
+        assert (failed.code, failed.err.partition(":")[0]) == (2, "ArtifactError")
+
+
+def test_sample_writes_one_sheet_with_a_row_per_class(command: Command, digits_artifact: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    told = command("sample", digits_artifact, "--grid", tmp_path / "made" / "grid.png", "--per-class", "2")
+    assert told.code == 0
+    with Image.open(tmp_path / "made" / "grid.png") as sheet:
+        wide, high = sheet.size
+    assert high > 4 * wide
+    assert command("sample", digits_artifact, "--grid", tmp_path / "f.png", "--fresh", "--per-class", "7").code == 0
+    failed = command("sample", digits_artifact, "--grid", tmp_path / "g.png", "--per-class", "4")
+    assert (failed.code, failed.err.partition(":")[0]) == (2, "SpecError")
+
+
+def test_evaluate_as_json_has_rows_with_accuracies_as_fractions(command: Command, digits_artifact: Path) -> None:
+    told = command("evaluate", digits_artifact, "--runs", "1", "--rows", "frozen", "--json")
+    report = json.loads(told.out)
+    assert report["protocol"] == "quick/v1"
+    (row,) = report["rows"]
+    assert {"name", "mode", "mean", "std", "n", "bytes"} <= set(row)
+    assert 0 < row["mean"] <= 1
+    assert row["n"] == 1
+
+
+def test_env_names_versions_and_no_place(command: Command) -> None:
+    facts = json.loads(command("env", "--json").out)
+    assert facts["gendata"] == gendata.__version__
+    assert facts["packages"]["torch"]
+    assert str(Path.home()) not in json.dumps(facts)
+    assert "torch" in command("env").out
+
+
+# --- sizes ---
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("100kB", 100_000), ("1MB", 1_000_000), ("1.5 kB", 1500), ("64KiB", 65536), ("300", 300), ("7b", 7)],
+)
+def test_sizes_are_read_with_their_unit(text: str, size: int) -> None:
+    assert _parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "kB", "-3kB", "1e3", "3 GB of it", "0"])
+def test_what_is_no_size_is_a_usage_error(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        _parse_bytes(text)
