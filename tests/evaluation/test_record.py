@@ -14,9 +14,21 @@ from gendata.evaluation.record import record_report
 from gendata.evaluation.report import Report, Row
 
 ROW = Row(
-    name="artifact", mode="frozen(30)", mean=0.5, std=0.1, n=2, bytes=100, images_seen=300, distinct_images=30, steps=10,
-    passes=10, network="mlp", protocol="quick/v1", seeds=(0, 1), last=(0.4, 0.6),
-)  # fmt: skip
+    name="artifact",
+    mode="frozen(30)",
+    mean=0.5,
+    std=0.1,
+    n=2,
+    bytes=100,
+    images_seen=300,
+    distinct_images=30,
+    steps=10,
+    passes=10,
+    network="mlp",
+    protocol="quick/v1",
+    seeds=(0, 1),
+    last=(0.4, 0.6),
+)
 
 
 @pytest.fixture
@@ -27,9 +39,17 @@ def artifact(digits_artifact: Path, tmp_path: Path) -> gendata.CondensedArtifact
 
 def report(artifact_id: str, *rows: Row) -> Report:
     return Report(
-        protocol="quick/v1", status="exact", network="mlp", artifact_id=artifact_id, source="digits", fingerprint="",
-        seed=0, device="cpu", environment={}, rows=rows,
-    )  # fmt: skip
+        protocol="quick/v1",
+        status="exact",
+        network="mlp",
+        artifact_id=artifact_id,
+        source="digits",
+        fingerprint="",
+        seed=0,
+        device="cpu",
+        environment={},
+        rows=rows,
+    )
 
 
 def test_rows_are_kept_and_the_samples_stay_what_they_are(artifact: gendata.CondensedArtifact) -> None:
