@@ -123,7 +123,8 @@ def _open(file: bytes | Path) -> Image.Image:
             if image.width * image.height > _MAX_FILE_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {_MAX_FILE_PIXELS} are read")
             image.load()
-            return ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)
+            return image
 
 
 def _planes(image: Image.Image, *, channels: int) -> NDArray[np.uint8]:

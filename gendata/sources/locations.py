@@ -37,7 +37,7 @@ def present(path: Path) -> Path | None:
     return next((file for file in (path, packed) if file.is_file()), None)
 
 
-def download(name: str, fetch: Callable[[Path], object], *, root: Path | None) -> None:
+def download(name: str, fetch: Callable[[Path], object], *, files: Iterable[str], root: Path | None) -> None:
     """Runs `fetch(folder)` with torchvision's downloader behind it; a failure says how to do without.
 
     Raises:
@@ -55,7 +55,7 @@ def download(name: str, fetch: Callable[[Path], object], *, root: Path | None) -
         raise SourceError(
             f"is not on this machine and could not be downloaded ({reason})",
             where=name,
-            expected=f"its files in {_looked_in(name, root)}",
+            expected=f"{', '.join(files)} in {_looked_in(name, root)}",
             remedy=f"Put them in DIR/{name} and set data_root=DIR, or the environment variable GENDATA_DATA=DIR.",
         ) from None
 

@@ -51,7 +51,7 @@ class _Known(Source):
         find = partial(find_folder, self.files, name=self.name, root=self.data_root, inner=self.inner)
         folder = find()
         if folder is None:
-            download(self.name, self._fetch, root=self.data_root)
+            download(self.name, self._fetch, files=self.files, root=self.data_root)
             folder = find()
         if folder is None:
             raise SourceError("the download left files missing", where=self.name, expected=", ".join(self.files))
