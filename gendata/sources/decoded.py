@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,18 @@ class DecodedSource(Source):
     def classes(self) -> tuple[str, ...]:
         """Class names in label order."""
         raise NotImplementedError
+
+    @cached_property
+    def folder(self) -> Path:
+        """The local folder that is read, a path of this machine."""
+        return local_folder(self.config.path, data_root=self.data_root, where=self.name)
+
+    def _public_options(self) -> dict[str, Any]:
+        """Options without `path`, of which the last folder's name remains."""
+        options = super()._public_options()
+        if options.pop("path", None) or not options.get("dataset"):
+            options["folder"] = self.folder.resolve().name
+        return options
 
     def _images(self, name: str) -> Iterable[EncodedImage]:
         """Images of "train", or of "test" where there is one, in a fixed order."""

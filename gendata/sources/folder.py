@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gendata.errors import SourceError
-from gendata.sources.decoded import DecodedSource, EncodedImage, choose_test, local_folder
+from gendata.sources.decoded import DecodedSource, EncodedImage, choose_test
 from gendata.sources.images import ImageOptions
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -36,11 +36,6 @@ class ImageFolder(DecodedSource):
         return choose_test(self._subfolders) if self._has_splits else None
 
     @cached_property
-    def root(self) -> Path:
-        """The folder of this machine."""
-        return local_folder(self.config.path, data_root=self.data_root, where=self.name)
-
-    @cached_property
     def classes(self) -> tuple[str, ...]:
         folder = self._split_folder("train")
         names = tuple(_subfolders(folder))
@@ -54,7 +49,7 @@ class ImageFolder(DecodedSource):
 
     @cached_property
     def _subfolders(self) -> list[str]:
-        return _subfolders(self.root)
+        return _subfolders(self.folder)
 
     @property
     def _has_splits(self) -> bool:
@@ -62,8 +57,8 @@ class ImageFolder(DecodedSource):
 
     def _split_folder(self, name: str) -> Path:
         if not self._has_splits:
-            return self.root
-        return self.root / ("train" if name == "train" else self.test_origin or "")
+            return self.folder
+        return self.folder / ("train" if name == "train" else self.test_origin or "")
 
     def _images(self, name: str) -> Iterable[EncodedImage]:
         folder = self._split_folder(name)
@@ -73,7 +68,7 @@ class ImageFolder(DecodedSource):
             if not files:
                 raise SourceError("holds no images", where=str(folder / class_name), expected="files such as *.png")
             for file in files:
-                yield EncodedImage(file, label, file.relative_to(self.root).as_posix())
+                yield EncodedImage(file, label, file.relative_to(self.folder).as_posix())
 
     def _check_classes(self, folder: Path) -> None:
         found = set(_subfolders(folder))

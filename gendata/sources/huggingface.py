@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gendata.errors import SourceError
-from gendata.sources.decoded import DecodedSource, EncodedImage, choose_test, local_folder
+from gendata.sources.decoded import DecodedSource, EncodedImage, choose_test
 from gendata.sources.images import ImageOptions
 from gendata.sources.locations import missing_package
 
@@ -80,7 +80,7 @@ class HuggingFace(DecodedSource):
         except ImportError as error:
             raise missing_package(error, where=self.name) from None
         config = self.config
-        target = config.dataset or str(local_folder(config.path, data_root=self.data_root, where=self.name))
+        target = config.dataset or str(self.folder)
         try:
             return datasets.load_dataset(target, config.subset, revision=config.revision)
         except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:

@@ -119,6 +119,7 @@ def _open(file: bytes | Path) -> Image.Image:
     data = file.read_bytes() if isinstance(file, Path) else file
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; sizes are checked here
+        image: Image.Image
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > _MAX_FILE_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {_MAX_FILE_PIXELS} are read")

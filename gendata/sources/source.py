@@ -110,10 +110,8 @@ class Source:
         return max(1, min(counts) // 5)
 
     def _public_options(self) -> dict[str, Any]:
-        """Options without `path`, of which the last folder's name remains, and what stands in for a test split."""
+        """Options as the manifest tells them, and what stands in for a test split."""
         options: dict[str, Any] = msgspec.to_builtins(self.config)
-        if path := options.pop("path", None):
-            options["folder"] = Path(path).name
         if self.test_origin != "test":
             options["tested_on"] = self.test_origin or "held out of train"
         return options

@@ -181,6 +181,7 @@ def test_the_path_is_looked_for_in_the_data_root(tmp_path: Path) -> None:
     named = open_source(Choice(name="folder", options={"path": "flowers"}), data_root=tmp_path)
     itself = open_source(Choice(name="folder"), data_root=tmp_path / "flowers")
     assert named.fingerprint == itself.fingerprint
+    assert named.facts().options["folder"] == itself.facts().options["folder"] == "flowers"
 
 
 def test_hidden_files_and_other_suffixes_are_passed_over(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from gendata.recipe import Choice
 from gendata.sources.source import Source, open_source
 from gendata.sources.torchvision import Cifar10, Cifar100
 
-
 LOCAL_DATA = os.environ.get("GENDATA_DATA")  # read before the fixture takes it away
 
 
