@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet
+PIP := $(BIN)/python -m pip install
 SHIPPED := $(shell find gendata recipes hub -type f -not -name '*.pyc')
 DEMO := demo/digits
 
@@ -17,8 +17,8 @@ help:
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/gendata recipe run digits/generative-demo --out $(DEMO)
-	$(BIN)/gendata evaluate $(DEMO) --protocol quick/v1 --write
 	$(BIN)/gendata sample $(DEMO) --grid demo/grid.png
+	$(BIN)/gendata evaluate $(DEMO) --protocol quick/v1 --write
 	@echo
 	@echo "The artifact is $(DEMO), its samples are demo/grid.png. Next:"
 	@echo "    $(BIN)/gendata info $(DEMO)                          what it holds"
