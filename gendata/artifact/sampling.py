@@ -91,13 +91,13 @@ def draw_latents(
     return law(uniforms, normals, y.cpu(), slot.cpu())
 
 
-@torch.inference_mode()
 def render(generator: Generator, z: Tensor, y: Tensor, *, micro_batch: int) -> Tensor:
     """Images (N, C, H, W) uint8 of latents `z` and labels `y`, rounded half to even."""
     state = generator.state_dict()
     device = next(iter(state.values())).device if state else torch.device("cpu")
     images = torch.empty((len(z), *generator.spec.shape), dtype=torch.uint8, device=device)
-    with _exact(generator, device):
+    # Made outside inference mode, so that the caller may do with it what any tensor allows.
+    with torch.inference_mode(), _exact(generator, device):
         for start in range(0, len(z), micro_batch):
             stop = min(start + micro_batch, len(z))
             z_padded, y_padded = z.new_zeros(micro_batch, z.shape[1]), y.new_zeros(micro_batch)

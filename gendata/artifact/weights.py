@@ -59,6 +59,8 @@ def check_header(folder: Path, weights: Weights, facts: FileFacts) -> None:
         if not 2 <= length <= min(MAX_HEADER_BYTES, facts.size - 8):
             raise ArtifactError(f"has a header of {length} bytes", where=str(path), expected="a safetensors file")
         header = parse_json(file.read(length), where=f"{path}: header")
+    if not isinstance(header, dict):
+        raise ArtifactError("has a header that is no mapping", where=str(path), expected="a safetensors file")
     found = {name: _structure(entry) for name, entry in header.items() if name != "__metadata__"}
     expected = _expected_header(weights)
     if found != expected:

@@ -59,7 +59,7 @@ def normals(index: NDArray[np.int64], count: int, *, seed: int, epoch: int, stre
     radius = np.sqrt(-2.0 * _log((words[:, 0::2] + np.uint64(1)).astype(np.float64) * 2.0**-32))
     cosine, sine = _turn(words[:, 1::2])
     pairs = np.stack([radius * cosine, radius * sine], axis=-1)
-    return pairs.reshape(len(words), -1)[:, :count].astype(np.float32)
+    return pairs.reshape(words.shape)[:, :count].astype(np.float32)
 
 
 def philox4x32(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:

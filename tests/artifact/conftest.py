@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from gendata.artifact.artifact import CondensedArtifact, Draft, Normalisation, save_artifact
+from gendata.artifact.artifact import CondensedArtifact, Draft, Normalisation, open_artifact, save_artifact
 from gendata.artifact.canonical import pretty
 from gendata.artifact.manifest import seal
 from gendata.registry import GENERATORS, LATENTS
@@ -20,7 +21,7 @@ from gendata.spec import SampleSpec, SourceFacts
 SPEC = SampleSpec(channels=1, height=12, width=10, classes=("zero", "one", "two"))
 
 
-def make_draft(
+def draft_of(
     *, latent: str = "normal", latent_options: dict[str, Any] | None = None, seed: int = 0, **changes: Any
 ) -> Draft:
     """A draft of some 2 kB: conv-decoder, normal latents, IPC 5."""
@@ -53,8 +54,18 @@ def make_draft(
 
 
 @pytest.fixture
-def artifact(tmp_path: Path) -> CondensedArtifact:
-    return save_artifact(tmp_path / "a", make_draft())
+def make_draft() -> Callable[..., Draft]:
+    return draft_of
+
+
+@pytest.fixture(scope="session")
+def saved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_artifact(tmp_path_factory.mktemp("saved") / "a", draft_of()).path
+
+
+@pytest.fixture
+def artifact(saved_once: Path, tmp_path: Path) -> CondensedArtifact:
+    return open_artifact(shutil.copytree(saved_once, tmp_path / "a"))
 
 
 @pytest.fixture

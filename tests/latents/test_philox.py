@@ -108,4 +108,5 @@ def test_a_negative_index_is_refused():
 
 def test_no_samples_and_no_numbers_are_empty_arrays():
     assert uniforms(np.array([], dtype=np.int64), 4, **ASKED).shape == (0, 4)
+    assert normals(np.array([], dtype=np.int64), 3, **ASKED).shape == (0, 3)
     assert normals(np.arange(3), 0, **ASKED).shape == (3, 0)
