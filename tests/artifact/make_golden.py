@@ -9,10 +9,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from gendata.artifact.amend import write_evaluations
 from gendata.artifact.artifact import Draft, Normalisation, save_artifact
+from gendata.latents.philox import uniforms
 from gendata.registry import GENERATORS, LATENTS
 from gendata.spec import SampleSpec, SourceFacts
 
@@ -24,10 +26,10 @@ def golden_draft() -> Draft:
     options = {"class_dim": 4, "rank": 12, "widths": [12, 8], "depths": [1], "block": "separable"}
     config = GENERATORS.config("conv-decoder", options, where="golden")
     generator = GENERATORS.load("conv-decoder")(config, spec=spec, latent_dim=law.dim)
-    numbers = torch.Generator().manual_seed(2309)
-    for parameter in generator.parameters():
-        steps = torch.randint(-90, 91, parameter.shape, generator=numbers)
-        parameter.data = steps.float() / 128
+    for i, parameter in enumerate(generator.parameters()):
+        drawn = uniforms(np.array([i]), parameter.numel(), seed=2309, epoch=0, stream="golden")
+        steps = torch.from_numpy(drawn).reshape(parameter.shape).mul(181).floor() - 90
+        parameter.data = steps / 256
     return Draft(
         generator_name="conv-decoder",
         generator=generator,

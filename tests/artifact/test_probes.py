@@ -87,7 +87,7 @@ def test_another_kind_of_machine_is_told_apart(artifact, monkeypatch):
     assert not verify_probes(artifact).same_machine
 
 
-def test_narrower_vector_instructions_pass(artifact):
+def test_narrower_vector_instructions_give_equal_latents_and_images_within_the_tolerance(artifact):
     script = (
         "import sys, json; from gendata.artifact.artifact import open_artifact;"
         "from gendata.artifact.probes import verify_probes; r = verify_probes(open_artifact(sys.argv[1]));"
