@@ -40,13 +40,13 @@ class Saved:
 class RunFolder:
     """`DIR.run/`, held by one process at a time (by rank 0 for all ranks of a distributed run).
 
-    Entering it raises ArtifactError if another process holds it, or if it belongs to another recipe.
+    Entering it raises ArtifactError if another process holds it, or if it belongs to another recipe or other data.
     """
 
-    def __init__(self, path: Path, *, recipe: Recipe) -> None:
+    def __init__(self, path: Path, *, recipe: Recipe, fingerprint: str) -> None:
         from filelock import FileLock
 
-        self.path, self._recipe = path, recipe
+        self.path, self._recipe, self._fingerprint = path, recipe, fingerprint
         self._lock = FileLock(path / _LOCK)
 
     def __enter__(self) -> RunFolder:
@@ -116,19 +116,22 @@ class RunFolder:
             ) from None
 
     def _claim(self) -> None:
-        path, digest = self.path / _RECIPE, self._recipe.digest()
+        path = self.path / _RECIPE
+        claim = {"recipe digest": self._recipe.digest(), "source fingerprint": self._fingerprint}
         if not path.is_file():
             temporary = path.with_suffix(".part")
-            temporary.write_text(json.dumps({"digest": digest, "recipe": msgspec.to_builtins(self._recipe)}, indent=1))
+            told = claim | {"recipe": msgspec.to_builtins(self._recipe.portable())}
+            temporary.write_text(json.dumps(told, indent=1))
             _replace(temporary, path)
-        found = json.loads(path.read_text()).get("digest")
-        if found != digest:
-            raise ArtifactError(
-                f"holds the state of another recipe (digest {str(found)[:12]})",
-                where=str(self.path),
-                expected=f"digest {digest[:12]}",
-                remedy=f"Choose another --out, or remove {self.path.name}.",
-            )
+        found = json.loads(path.read_text())
+        for what, wanted in claim.items():
+            if found.get(what) != wanted:
+                raise ArtifactError(
+                    f"holds the state of another {what} ({str(found.get(what))[:12]})",
+                    where=str(self.path),
+                    expected=wanted[:12],
+                    remedy=f"Choose another --out, or remove {self.path.name}.",
+                )
 
     def _stats_bytes(self) -> int:
         path = self.path / _STATS

@@ -82,14 +82,13 @@ def condense(
     from gendata.artifact.artifact import open_artifact
     from gendata.checkpoint import RunFolder
 
-    resolved = _resolved(recipe, overrides)
     out = Path(out)
-    if out.exists():
-        artifact = open_artifact(out)
-        _same_recipe(resolved.digest(), artifact.manifest.recipe_digest, where=str(out))
-        return artifact
-    with RunFolder(out.with_name(out.name + ".run"), recipe=resolved) as folder:
-        job = _Job(resolved, data_root=Path(data_root) if data_root else None)
+    made = open_artifact(out) if out.exists() else None
+    job = _Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
+    if made:
+        _check_same(job, made, where=str(out))
+        return made
+    with RunFolder(out.with_name(out.name + ".run"), recipe=job.recipe, fingerprint=job.source.fingerprint) as folder:
         job.run(folder, on_progress)
         return job.save(out, folder)
 
@@ -115,14 +114,20 @@ def _resolved(recipe: str | Path | Recipe, overrides: tuple[str, ...]) -> Recipe
     return load_recipe(recipe, overrides=overrides).resolved(where=str(recipe))
 
 
-def _same_recipe(wanted: str, found: str | None, *, where: str) -> None:
-    if wanted != found:
-        raise ArtifactError(
-            f"belongs to another recipe (digest {str(found)[:12]})",
-            where=where,
-            expected=f"digest {wanted[:12]}",
-            remedy="Choose another --out, or remove the old one.",
-        )
+def _check_same(job: _Job, made: CondensedArtifact, *, where: str) -> None:
+    source = made.manifest.source
+    pairs = {
+        "recipe digest": (job.recipe.digest(), made.manifest.recipe_digest),
+        "source fingerprint": (job.source.fingerprint, source.fingerprint if source else None),
+    }
+    for what, (wanted, found) in pairs.items():
+        if wanted != found:
+            raise ArtifactError(
+                f"holds an artifact of another {what} ({str(found)[:12]})",
+                where=where,
+                expected=wanted[:12],
+                remedy="Choose another --out, or remove the old one.",
+            )
 
 
 class _Job:
@@ -156,6 +161,8 @@ class _Job:
         self.method: Method = METHODS.load(recipe.method.name)(
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed
         ).to(device)
+        if recipe.precision == "bf16":  # its convolutions are several times faster this way on a CPU with AMX
+            generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:
         """All stages, from the last checkpoint on."""
@@ -180,6 +187,8 @@ class _Job:
 
     def save(self, out: Path, folder: RunFolder) -> CondensedArtifact:
         """The artifact at `out`; then the run state is no longer needed."""
+        import torch
+
         from gendata.artifact.artifact import Draft, Normalisation, open_artifact, save_artifact
 
         if not self.accelerator.is_main_process:
@@ -188,7 +197,7 @@ class _Job:
         facts, plan = self.source.facts(), self.recipe.artifact
         draft = Draft(
             generator_name=self.recipe.generator.name,
-            generator=self.method.generator.cpu(),
+            generator=self.method.generator.cpu().to(memory_format=torch.contiguous_format),
             latent_name=self.recipe.latent.name,
             law=self.method.law.cpu(),
             spec=self.source.spec,
@@ -197,7 +206,7 @@ class _Job:
             micro_batch=plan.micro_batch,
             storage=plan.storage,
             normalisation=Normalisation(mean=self.mean, std=self.std),
-            recipe=self.recipe,
+            recipe=self.recipe.portable(),
             source=facts,
             license=facts.license,
             citation=facts.citation,
@@ -253,8 +262,6 @@ class _Training:
                 on_progress(
                     Progress(stage=self.stage.name, step=self.done, num_steps=self.stage.num_steps, losses=told)
                 )
-        if main:
-            folder.save(stage=number, step=self.done, tensors=self.state())
 
     def finish(self) -> None:
         """The stage's result: the average where one was kept."""

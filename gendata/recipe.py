@@ -124,9 +124,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise RecipeError(f"{len(faults)} faults", where=where, remedy=listed)
         return msgspec.structs.replace(self, **completed)
 
+    def portable(self) -> Recipe:
+        """The recipe without what holds on one machine only: the path of a local source."""
+        options = {key: value for key, value in self.source.options.items() if key != "path"}
+        return msgspec.structs.replace(self, source=Choice(name=self.source.name, options=options))
+
     def digest(self) -> str:
-        """sha256 of what decides the result; summary, evaluation and reference do not count."""
-        fields = msgspec.to_builtins(self)
+        """sha256 of what decides the result; summary, evaluation, reference and a local path do not count."""
+        fields = msgspec.to_builtins(self.portable())
         for told_not_done in ("summary", "evaluation", "reference"):
             del fields[told_not_done]
         return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()

@@ -1,0 +1,95 @@
+"""conv-decoder: shapes, size, cost and independence of samples."""
+
+import pytest
+import torch
+
+from gendata.errors import RecipeError
+from gendata.generators.conv_decoder import ConvDecoder, ConvDecoderConfig
+from gendata.registry import GENERATORS
+from gendata.spec import SampleSpec
+
+
+def spec_of(channels: int, height: int, width: int, num_classes: int) -> SampleSpec:
+    return SampleSpec(channels=channels, height=height, width=width, classes=tuple(map(str, range(num_classes))))
+
+
+def decoder_for(spec: SampleSpec, **options: object) -> ConvDecoder:
+    small = {"class_dim": 4, "rank": 8, "widths": (8,), "depths": (1,)}
+    return ConvDecoder(ConvDecoderConfig(**{**small, **options}), spec=spec, latent_dim=6)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 7, 9), (1, 1, 1), (3, 20, 50)]
+)
+def test_images_have_the_shape_of_the_spec_and_lie_in_0_to_1(shape):
+    generator = decoder_for(spec_of(*shape, num_classes=3))
+    x = generator(torch.randn(5, 6), torch.tensor([0, 1, 2, 0, 1]))
+    assert x.shape == (5, *shape)
+    assert 0 <= x.min() and x.max() <= 1
+
+
+def test_the_image_depends_on_latent_and_label():
+    generator = decoder_for(spec_of(1, 28, 28, 3))
+    z = torch.randn(1, 6)
+    of_label = [generator(z, torch.tensor([c])) for c in (0, 1)]
+    assert not torch.allclose(of_label[0], of_label[1])
+    assert not torch.allclose(of_label[0], generator(z + 1, torch.tensor([0])))
+
+
+def test_a_sample_does_not_depend_on_its_neighbours():
+    generator = decoder_for(spec_of(3, 32, 32, 4)).eval()
+    z, y = torch.randn(8, 6), torch.arange(8) % 4
+    together = generator(z, y)
+    others = torch.randn(8, 6)
+    others[3] = z[3]
+    assert torch.equal(generator(others, y)[3], together[3])
+
+
+def test_a_thousand_classes_cost_only_their_embeddings():
+    def count(num_classes):
+        return sum(p.numel() for p in decoder_for(spec_of(3, 64, 64, num_classes)).parameters())
+
+    assert count(1000) - count(10) == 990 * 4  # class_dim each
+
+
+def test_eight_times_the_resolution_costs_less_than_half_as_many_weights_again():
+    def count(side):
+        generator = decoder_for(spec_of(3, side, side, 10), rank=32, widths=(32, 32, 16, 8), depths=(2, 1))
+        return sum(p.numel() for p in generator.parameters())
+
+    assert count(224) < 1.5 * count(28)
+
+
+def test_a_generator_of_four_kilobytes_at_8_bits_exists():
+    generator = decoder_for(spec_of(1, 28, 28, 10), class_dim=4, rank=8, widths=(10,), depths=(1,))
+    assert sum(p.numel() for p in generator.parameters()) < 4096
+
+
+def test_macs_match_a_count_by_hooks():
+    generator = decoder_for(spec_of(3, 32, 32, 4), block="separable", depths=(1, 2))
+    counted = 0
+
+    def count(module, inputs, output):
+        nonlocal counted
+        if isinstance(module, torch.nn.Conv2d):
+            counted += module.weight.numel() * output.shape[2] * output.shape[3]
+        if isinstance(module, torch.nn.Linear):
+            counted += module.weight.numel()
+
+    for module in generator.modules():
+        module.register_forward_hook(count)
+    generator(torch.randn(1, 6), torch.tensor([0]))
+    stem = 8 * 64 * (1 + 8)  # rank x base pixels x (space, then channels)
+    assert generator.macs_per_image() == counted + stem
+
+
+def test_it_is_built_on_the_meta_device_without_memory():
+    with torch.device("meta"):
+        generator = decoder_for(spec_of(3, 224, 224, 1000), widths=(512,), depths=(4,))
+    assert all(parameter.is_meta for parameter in generator.parameters())
+
+
+@pytest.mark.parametrize("options", [{"rank": 0}, {"widths": []}, {"depths": [0]}, {"block": "fft"}, {"width": 8}])
+def test_bad_options_are_refused_with_their_place(options):
+    with pytest.raises(RecipeError, match="generator.options"):
+        GENERATORS.config("conv-decoder", options, where="generator")

@@ -1,0 +1,88 @@
+"""Latent laws: their distributions, and that arithmetic is elementwise."""
+
+import pytest
+import torch
+
+from gendata.errors import RecipeError
+from gendata.latents.codebook import Codebook, CodebookConfig
+from gendata.latents.mixture import Mixture, MixtureConfig
+from gendata.latents.normal import Normal, NormalConfig
+from gendata.registry import LATENTS
+
+
+def draw(law, y, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    uniforms = torch.rand(len(y), law.num_uniforms, generator=rng)
+    normals = torch.randn(len(y), law.num_normals, generator=rng)
+    return law(uniforms, normals, y, torch.full_like(y, -1))
+
+
+def codebook(**options):
+    law = Codebook(CodebookConfig(**{"dim": 2, "codes": 5, "neighbours": 2, **options}), num_classes=3)
+    law.prepare()
+    return law
+
+
+LAWS = [
+    Normal(NormalConfig(dim=4), num_classes=3),
+    Mixture(MixtureConfig(dim=4, components=5), num_classes=3),
+    codebook(dim=4),
+]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
+def test_a_latent_depends_on_its_own_row_alone(law):
+    y = torch.tensor([0, 1, 2, 1])
+    rng = torch.Generator().manual_seed(0)
+    uniforms, normals = (torch.rand(4, n, generator=rng) for n in (law.num_uniforms, law.num_normals))
+    slot = torch.full_like(y, -1)
+    together = law(uniforms, normals, y, slot)
+    alone = torch.cat([law(uniforms[i : i + 1], normals[i : i + 1], y[i : i + 1], slot[:1]) for i in range(4)])
+    assert together.shape == (4, law.dim)
+    assert torch.equal(together, alone)
+
+
+def test_normal_stores_nothing():
+    assert not list(LAWS[0].parameters())
+
+
+def test_mixture_draws_every_component_of_its_own_class():
+    law = Mixture(MixtureConfig(dim=1, components=3), num_classes=2)
+    with torch.no_grad():
+        law.means.copy_(torch.tensor([[[0.0], [10], [20]], [[100.0], [110], [120]]]))
+        law.scales.fill_(0.1)
+    z = draw(law, torch.ones(300, dtype=torch.int64))
+    counts = torch.bincount(((z[:, 0] - 95) / 10).long())
+    assert counts.tolist() == pytest.approx([100, 100, 100], abs=35)
+
+
+def test_codebook_without_blur_or_reach_yields_codes_of_the_class():
+    law = codebook(reach=0.0)
+    with torch.no_grad():
+        law.scales.zero_()
+    z = draw(law, torch.full((50,), 2))
+    assert all((law.codes[2] == row).all(1).any() for row in z)
+
+
+def test_codebook_mixes_only_with_nearest_codes():
+    law = codebook(codes=4, neighbours=1, dim=1, reach=1.0)
+    with torch.no_grad():
+        law.codes.copy_(torch.tensor([0.0, 1, 10, 11]).view(1, 4, 1).expand(3, 4, 1))
+        law.scales.zero_()
+    law.prepare()
+    assert law.nearest[0, :, 0].tolist() == [1, 0, 3, 2]
+    z = draw(law, torch.zeros(500, dtype=torch.int64))
+    assert not ((z > 1) & (z < 10)).any()
+    assert ((z > 0.3) & (z < 0.7)).any()
+
+
+def test_codebook_neighbours_never_include_the_code_itself():
+    law = codebook(codes=6, neighbours=5)
+    for i in range(6):
+        assert sorted(law.nearest[1, i].tolist()) == [j for j in range(6) if j != i]
+
+
+@pytest.mark.parametrize("options", [{"codes": 4, "neighbours": 4}, {"dim": 0}, {"reach": 1.5}, {"codes": 0}])
+def test_bad_options_are_refused(options):
+    with pytest.raises(RecipeError, match="latent.options"):
+        LATENTS.config("codebook", options, where="latent")
