@@ -114,7 +114,8 @@ def create_folder(out: Path, contents: Mapping[str, bytes]) -> None:
         ArtifactError: `out` exists and is not an empty folder.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+    _remove_abandoned(out)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-{os.getpid()}-", dir=out.parent))
     try:
         for name, data in contents.items():
             (partial / name).parent.mkdir(mode=0o755, exist_ok=True)
@@ -141,6 +142,25 @@ def replace_file(path: Path, data: bytes) -> None:
     _write_new(partial, data)
     partial.rename(path)
     _sync_folder(path.parent)
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Removes what a killed process left half written beside `out`; a living one's is not touched."""
+    prefix = f".{out.name}.partial-"
+    for partial in out.parent.iterdir():
+        process = partial.name.removeprefix(prefix).partition("-")[0]
+        if partial.name.startswith(prefix) and process.isdigit() and not _is_alive(int(process)):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's, or no number of a process
+    return True
 
 
 def _size(path: Path) -> int:

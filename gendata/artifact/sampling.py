@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -109,15 +109,22 @@ def render(generator: Generator, z: Tensor, y: Tensor, *, micro_batch: int) -> T
 
 @contextmanager
 def _exact(generator: Generator, device: torch.device) -> Iterator[None]:
-    """Eval mode, no autocast, and on CUDA the algorithms that give the same bits twice."""
+    """Eval mode, full float32 whatever the user set, and on CUDA the algorithms that give the same bits twice."""
     training = generator.training
-    with ExitStack() as stack:
-        stack.enter_context(torch.autocast(device.type, enabled=False))
-        if device.type == "cuda":
-            flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-            stack.enter_context(flags)
+    with torch.autocast(device.type, enabled=False), ExitStack() as undo:
+        undo.callback(generator.train, training)
         generator.eval()
-        try:
-            yield
-        finally:
-            generator.train(training)
+        own: Any = torch.backends  # its stubs do not know the operations
+        operations = {"cpu": (own.mkldnn.matmul, own.mkldnn.conv), "cuda": (own.cuda.matmul, own.cudnn.conv)}
+        for operation in operations.get(device.type, ()):
+            if operation.fp32_precision not in ("none", "ieee"):  # "none" is float32 as well
+                _set(undo, operation, "fp32_precision", "ieee")
+        if device.type == "cuda":
+            _set(undo, torch.backends.cudnn, "benchmark", False)
+            _set(undo, torch.backends.cudnn, "deterministic", True)
+        yield
+
+
+def _set(undo: ExitStack, owner: Any, name: str, value: object) -> None:
+    undo.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, value)

@@ -7,6 +7,8 @@ import os
 import pickle
 import shutil
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -132,6 +134,20 @@ def test_a_failed_save_leaves_nothing(make_draft, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         save_artifact(tmp_path / "a", make_draft())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_save_left_is_removed_and_what_a_running_one_writes_is_not(make_draft, tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    for name in (
+        f".a.partial-{dead.stdout.strip()}-x",
+        f".a.partial-{os.getppid()}-x",
+        ".b.partial-1-x",
+        ".a.partial-x",
+    ):
+        (tmp_path / name).mkdir()
+    save_artifact(tmp_path / "a", make_draft())
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([f".a.partial-{os.getppid()}-x", ".a.partial-x", ".b.partial-1-x", "a"])
 
 
 def test_a_preview_is_listed_and_must_be_png(make_draft, tmp_path):

@@ -53,6 +53,26 @@ def test_autocast_training_mode_and_thread_count_change_nothing(artifact):
         artifact.generator.eval()
 
 
+def test_reduced_precision_that_the_user_allowed_is_not_used_and_is_left_as_it_was(artifact):
+    images, _ = artifact.frozen_images()
+    precision = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert torch.equal(artifact.frozen_images()[0], images)
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def test_images_may_be_used_like_any_tensor(artifact):
+    images, _ = artifact.frozen_images()
+    assert not images.is_inference()
+    scale = torch.ones(1, requires_grad=True)
+    (images.float() * scale).sum().backward()
+    assert scale.grad.item() == images.float().sum().item()
+
+
 def test_global_random_state_is_neither_read_nor_changed(make_draft, tmp_path):
     draft = make_draft()
     torch.manual_seed(1)
