@@ -93,7 +93,7 @@ def train(
             x, y = next(stream)
             loss = loss_of(network, augment(normalise(x.to(device)), seed, step), y.to(device))
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             images_seen += len(y)
         optimiser = schedule(Clock(finished, protocol.epochs, protocol.lr), optimiser, renew)

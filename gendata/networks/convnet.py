@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gendata.errors import SpecError
 from gendata.networks.classifier import Classifier
+from gendata.networks.fused_block import fits_fused, fused_block
 from gendata.spec import SampleSpec
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -32,6 +33,12 @@ class ConvBlock(nn.Module):
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.norm, nn.GroupNorm) and fits_fused(x, self.conv):
+            return fused_block(x, self.conv, self.norm)
+        return self.plain(x)
+
+    def plain(self, x: Tensor) -> Tensor:
+        """The block, module by module: what `forward` computes, by any route."""
         out: Tensor = self.pool(self.activation(self.norm(self.conv(x))))
         return out
 
