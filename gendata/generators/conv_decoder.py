@@ -29,10 +29,10 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         for name in ("class_dim", "rank"):
             if not 1 <= getattr(self, name) <= 4096:
                 raise ValueError(f"{name} must be 1 to 4096, got {getattr(self, name)}")
-        for name in ("widths", "depths"):
+        for name, most in (("widths", 4096), ("depths", 64)):
             values = getattr(self, name)
-            if not values or not all(1 <= value <= 4096 for value in values):
-                raise ValueError(f"{name} must hold numbers from 1 to 4096, got {list(values)}")
+            if not 1 <= len(values) <= 16 or not all(1 <= value <= most for value in values):
+                raise ValueError(f"{name} must hold 1 to 16 numbers from 1 to {most}, got {list(values)[:17]}")
 
 
 class ConvDecoder(Generator):

@@ -60,10 +60,16 @@ class Codebook(LatentLaw):
         return z + self.scales[y] * normals
 
     def _nearest_of_class(self, codes: Tensor) -> Tensor:
-        """Indices (codes, neighbours) of each code's nearest others, float64 so that every machine agrees."""
+        """Indices (codes, neighbours) of each code's nearest others.
+
+        Float64, one dimension after the other: a reduction over a whole row may round differently from one vector
+        unit to the next, and near-equal codes would change places.
+        """
         exact, rows = codes.double(), []
         for i in range(len(exact)):
-            distance = (exact - exact[i]).square().sum(1)
+            distance = torch.zeros(len(exact), dtype=torch.float64, device=codes.device)
+            for d in range(self.dim):
+                distance = distance + (exact[:, d] - exact[i, d]).square()
             distance[i] = torch.inf
             rows.append(distance.argsort(stable=True)[: self.config.neighbours])
         return torch.stack(rows)

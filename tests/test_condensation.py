@@ -1,0 +1,175 @@
+"""Condensation: one command, the same bytes, whatever happens on the way."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gendata import condensation
+from gendata.errors import ArtifactError, RecipeError, SourceError
+
+RECIPE = "digits/generative-demo"
+TINY = (
+    "method.options.networks=1",
+    "method.options.network_ages=[2, 6]",
+    "method.options.network=convnet1-w8-in",
+    "method.options.reconstruct_steps=12",
+    "method.options.steps=8",
+    "generator.options.widths=[8]",
+    "latent.options.codes=4",
+)
+
+
+def condense(out: Path, **options):
+    return condensation.condense(RECIPE, out=out, overrides=options.pop("overrides", TINY), **options)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed") / "digits"
+    condense(out)
+    return files_of(out)
+
+
+class Killed(BaseException):
+    """Stands for a death that leaves no time to clean up."""
+
+
+@pytest.mark.parametrize(("stage", "step"), [("pool", 4), ("reconstruct", 1), ("reconstruct", 12), ("match", 5)])
+def test_a_run_that_dies_at_any_stage_ends_with_the_same_bytes(tmp_path, monkeypatch, undisturbed, stage, step):
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    steps_done = []
+
+    def die(progress):
+        if (progress.stage, progress.step) == (stage, step):
+            raise Killed
+
+    def count(progress):
+        steps_done.append((progress.stage, progress.step))
+
+    with pytest.raises(Killed):
+        condense(tmp_path / "digits", on_progress=die)
+    assert not (tmp_path / "digits").exists()
+    condense(tmp_path / "digits", on_progress=count)
+    assert files_of(tmp_path / "digits") == undisturbed
+    assert len(steps_done) < 6 + 12 + 8  # it went on, it did not start again
+
+
+def test_sigkill_at_moments_of_the_clock_changes_no_byte(tmp_path, undisturbed):
+    script = (
+        "import sys; from gendata import condensation; condensation._CHECKPOINT_SEC = 0.0;"
+        f"condensation.condense({RECIPE!r}, out=sys.argv[1], overrides={TINY!r},"
+        "on_progress=lambda p: print(p.stage, flush=True))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "digits")]
+    for lines_before_the_kill in (3, 9, 4):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+            for _ in range(lines_before_the_kill):
+                run.stdout.readline()
+            run.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "digits").exists()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert files_of(tmp_path / "digits") == undisturbed
+
+
+def test_statistics_of_steps_that_were_lost_are_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(condensation, "_STATS_EVERY", 1)
+    stats = tmp_path / "digits.run" / "stats.jsonl"
+
+    def die(progress):
+        if progress.stage == "match" and progress.step == 4:
+            with stats.open("a") as file:
+                file.write('{"stage": "match", "st')  # half a line
+            raise Killed
+
+    with pytest.raises(Killed):
+        condense(tmp_path / "digits", on_progress=die)
+    condense(tmp_path / "digits")
+    import json
+
+    steps = [(line["stage"], line["step"]) for line in map(json.loads, stats.read_text().splitlines())]
+    assert steps == sorted(set(steps), key=steps.index) and len(steps) == 6 + 12 + 8
+
+
+def test_a_finished_folder_is_left_as_it_is(tmp_path, undisturbed):
+    condense(tmp_path / "digits")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "digits").iterdir()}
+    condense(tmp_path / "digits")
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "digits").iterdir()} == before
+
+
+def test_another_recipe_does_not_touch_a_finished_folder_or_a_begun_run(tmp_path):
+    condense(tmp_path / "digits")
+    with pytest.raises(ArtifactError, match="another recipe digest"):
+        condense(tmp_path / "digits", overrides=(*TINY, "seed=1"))
+
+    def die(progress):
+        raise Killed
+
+    with pytest.raises(Killed):
+        condense(tmp_path / "other", on_progress=die)
+    with pytest.raises(ArtifactError, match="another recipe digest"):
+        condense(tmp_path / "other", overrides=(*TINY, "seed=1"))
+
+
+def test_two_processes_do_not_share_a_run(tmp_path):
+    def inside(progress):
+        with pytest.raises(ArtifactError, match="another process"):
+            condense(tmp_path / "digits")
+        raise Killed
+
+    with pytest.raises(Killed):
+        condense(tmp_path / "digits", on_progress=inside)
+
+
+def test_a_recipe_that_diverges_says_which_term_and_leaves_no_artifact(tmp_path):
+    with pytest.raises(RecipeError, match="diverged"):
+        condense(tmp_path / "digits", overrides=(*TINY, "method.options.network_lr=1.0e+20"))
+    assert not (tmp_path / "digits").exists()
+
+
+def test_a_plan_counts_what_a_run_would_do_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = condensation.plan(RECIPE, overrides=TINY)
+    assert plan.stages == (("pool", 6), ("reconstruct", 12), ("match", 8))
+    assert plan.num_train + plan.num_validation == 1297
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_matching_from_noise_needs_no_warm_start_and_no_trained_network(tmp_path):
+    overrides = (*TINY, "method.options.networks=0", "method.options.reconstruct_steps=0")
+    artifact = condense(tmp_path / "digits", overrides=overrides)
+    assert artifact.manifest.recipe["method"]["options"]["networks"] == 0
+
+
+def test_own_images_condense_without_their_path_reaching_the_artifact(tmp_path):
+    from PIL import Image
+
+    for number in range(12):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "secret-place" / "pets" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number * 20, 255 * (name == "cat"), 0)).save(folder / f"{number}.png")
+    from gendata.proposal import propose_recipe
+
+    recipe = propose_recipe(tmp_path / "secret-place" / "pets", max_bytes=12_000, ipc=3)
+    recipe.method.options.update(networks=1, network_ages=[3], reconstruct_steps=5, steps=3)
+    artifact = condensation.condense(recipe, out=tmp_path / "out")
+    assert artifact.artifact_bytes <= 12_000
+    assert artifact.spec.classes == ("cat", "dog")
+    for data in files_of(tmp_path / "out").values():
+        assert b"secret-place" not in data
+
+
+def test_a_proposal_for_a_folder_that_is_not_there_is_one_clear_error():
+    from gendata.proposal import propose_recipe
+
+    with pytest.raises((RecipeError, SourceError), match="no such folder"):
+        propose_recipe("./nowhere")
