@@ -21,7 +21,7 @@ import typer
 
 import gendata
 from gendata.errors import GendataError, RecipeError
-from gendata.recipe import Recipe, list_recipes, load_recipe, recipe_path
+from gendata.recipe import Recipe, list_recipes, load_recipe, override_recipe, recipe_path
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
@@ -224,9 +224,13 @@ def _condense(
         str, typer.Argument(metavar="FOLDER-or-DATASET", help="A folder of images, or a data set's name.")
     ],
     out: OutOption,
-    max_bytes: Annotated[str, typer.Option("--bytes", metavar="SIZE", help="Largest artifact: 100kB, 1MB.")] = "100kB",
+    max_bytes: Annotated[
+        str | None,
+        typer.Option("--bytes", metavar="SIZE", help="Largest artifact: 100kB, 1MB; none: as IPC raw images."),
+    ] = None,
     ipc: Annotated[int, typer.Option("--ipc", min=1, help="Images per class of the frozen set.")] = 10,
     overrides: SetOption = None,
+    dry_run: DryRunOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -235,21 +239,20 @@ def _condense(
     \b
     Examples:
       gendata condense photos/train --out runs/photos
-      gendata condense fashion-mnist --out runs/fm --bytes 250kB --ipc 10
+      gendata condense fashion-mnist --out runs/fm --bytes 250kB --ipc 10 --dry-run
     """
-    from gendata.condensation import condense_own_data
+    from gendata.condensation import condense, plan
     from gendata.progress_bars import condensation_bar
+    from gendata.proposal import propose_recipe
 
+    budget = None if max_bytes is None else _parse_bytes(max_bytes)
+    proposed = propose_recipe(data_set, max_bytes=budget, ipc=ipc, data_root=data)
+    recipe = override_recipe(proposed, tuple(overrides or ()))
+    if dry_run:
+        _print_plan(plan(recipe, data_root=data), as_json=as_json)
+        return
     with condensation_bar() as bar:
-        artifact = condense_own_data(
-            data_set,
-            out=out,
-            max_bytes=_parse_bytes(max_bytes),
-            ipc=ipc,
-            overrides=tuple(overrides or ()),
-            data_root=data,
-            on_progress=bar,
-        )
+        artifact = condense(recipe, out=out, data_root=data, on_progress=bar)
     _print_made(artifact, as_json=as_json)
 
 

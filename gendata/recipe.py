@@ -182,6 +182,19 @@ def parse_recipe(text: str, *, where: str, overrides: tuple[str, ...] = ()) -> R
     return recipe
 
 
+def override_recipe(recipe: Recipe, overrides: tuple[str, ...]) -> Recipe:
+    """`recipe` with "path.to.field=value" applied, the value in YAML.
+
+    Raises:
+        RecipeError: an override is not acceptable; the message names the field.
+    """
+    fields = msgspec.to_builtins(recipe)
+    for override in overrides:
+        _apply(fields, override)
+    changed: Recipe = typed_options(Recipe, fields, where="--set")
+    return changed
+
+
 def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes() if path.stat().st_size <= _MAX_RECIPE_BYTES else None

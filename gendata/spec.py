@@ -34,7 +34,9 @@ class SourceFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Where the real data came from, as the manifest says it. Never a path of one machine."""
 
     name: str  # registered source: "fashion-mnist"
-    options: dict[str, Any] = {}  # the source's resolved options
+    options: dict[str, Any] = {}  # the source's resolved options; they open it again, a local one with a data root
+    folder: str | None = None  # name of the local folder that was read, without its path; None: no such folder
+    tested_on: str = "test"  # the split that stands for test; "held out of train" where the data has none
     revision: str | None = None  # of the data: a commit, a release; None: the source has none
     fingerprint: str  # sha256 over spec, train pixels and train labels
     license: str | None = None  # SPDX identifier where one exists; None: unknown

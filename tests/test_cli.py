@@ -246,6 +246,15 @@ def test_sample_writes_one_sheet_with_a_row_per_class(command: Command, digits_a
     assert (failed.code, failed.err.partition(":")[0]) == (2, "SpecError")
 
 
+def test_written_rows_are_kept_with_the_artifact(command: Command, digits_artifact: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(digits_artifact, copy)
+    told = command("evaluate", copy, "--runs", "1", "--rows", "frozen", "--write")
+    assert told.out.splitlines()[0].split()[:2] == ["row", "mode"]
+    (row,) = gendata.open_artifact(copy).evaluations()
+    assert (row["protocol"], row["n"]) == ("quick/v1", 1)
+
+
 def test_evaluate_as_json_has_rows_with_accuracies_as_fractions(command: Command, digits_artifact: Path) -> None:
     told = command("evaluate", digits_artifact, "--runs", "1", "--rows", "frozen", "--json")
     report = json.loads(told.out)
@@ -262,6 +271,57 @@ def test_env_names_versions_and_no_place(command: Command) -> None:
     assert facts["packages"]["torch"]
     assert str(Path.home()) not in json.dumps(facts)
     assert "torch" in command("env").out
+
+
+# --- own data ---
+
+
+@pytest.fixture
+def flowers(tmp_path: Path) -> Path:
+    """A folder of two classes of small coloured images."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, colour in (("rose", 0), ("tulip", 2)):
+        folder = tmp_path / "flowers" / name
+        folder.mkdir(parents=True)
+        for number in range(12):
+            pixels = rng.integers(0, 80, (9, 9, 3), dtype=np.uint8)
+            pixels[:, :, colour] += 150
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "flowers"
+
+
+def test_own_data_becomes_an_artifact_within_its_bytes_in_one_command(
+    command: Command, flowers: Path, tmp_path: Path
+) -> None:
+    short = [
+        f"method.options.{name}"
+        for name in ("networks=1", "network_ages=[1]", "reconstruct_steps=2", "steps=2", "network=convnet1-w8-in")
+    ]
+    arguments = ("condense", flowers, "--out", tmp_path / "out", "--bytes", "12kB", "--ipc", "2")
+    made = command(*arguments, *(word for change in short for word in ("--set", change)), "--json")
+    assert made.code == 0, made.err
+    facts = json.loads(made.out)
+    assert facts["artifact_bytes"] <= 12_000
+    assert (facts["ipc"], facts["num_classes"], facts["source"]) == (2, 2, "folder")
+    assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
+    measured = command("evaluate", tmp_path / "out", "--rows", "frozen", "--runs", "1", "--data", flowers, "--json")
+    assert measured.code == 0, measured.err
+
+
+def test_own_data_can_be_planned_without_making_anything(command: Command, flowers: Path, tmp_path: Path) -> None:
+    arguments = ("condense", flowers, "--out", tmp_path / "out", "--set", "seed=5", "--dry-run", "--json")
+    plan = json.loads(command(*arguments).out)
+    assert plan["recipe"]["seed"] == 5
+    assert not (tmp_path / "out").exists()
+
+
+def test_own_data_that_is_not_there_is_one_clear_error(command: Command, tmp_path: Path) -> None:
+    failed = command("condense", tmp_path / "absent", "--out", tmp_path / "out")
+    assert failed.code == 2
+    assert str(tmp_path / "absent") in failed.err
 
 
 # --- sizes ---

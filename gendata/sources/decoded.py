@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 
@@ -14,7 +15,7 @@ from gendata.errors import SourceError
 from gendata.sources.images import ImageStack
 from gendata.sources.source import Source
 from gendata.sources.split import Split
-from gendata.spec import SampleSpec
+from gendata.spec import SampleSpec, SourceFacts
 
 
 class EncodedImage(NamedTuple):
@@ -51,12 +52,11 @@ class DecodedSource(Source):
         """The local folder that is read, a path of this machine."""
         return local_folder(self.config.path, data_root=self.data_root, where=self.name)
 
-    def _public_options(self) -> dict[str, Any]:
-        """Options without `path`, of which the last folder's name remains."""
-        options = super()._public_options()
-        if options.pop("path", None) or not options.get("dataset"):
-            options["folder"] = self.folder.resolve().name
-        return options
+    def facts(self) -> SourceFacts:
+        """What the manifest says about the data; of a path, the last folder's name remains."""
+        facts = super().facts()
+        local = facts.options.pop("path", None) or not facts.options.get("dataset")
+        return msgspec.structs.replace(facts, folder=self.folder.resolve().name) if local else facts
 
     def _images(self, name: str) -> Iterable[EncodedImage]:
         """Images of "train", or of "test" where there is one, in a fixed order."""

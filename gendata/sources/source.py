@@ -93,7 +93,8 @@ class Source:
         """What the manifest says about the data; holds no path of this machine."""
         return SourceFacts(
             name=self.name,
-            options=self._public_options(),
+            options=msgspec.to_builtins(self.config),
+            tested_on=self.test_origin or "held out of train",
             revision=self.revision,
             fingerprint=self.fingerprint,
             license=self.license,
@@ -108,13 +109,6 @@ class Source:
     def _test_per_class(self, counts: list[int]) -> int:
         """Images per class of a test split that has to be made; `counts` are those of train."""
         return max(1, min(counts) // 5)
-
-    def _public_options(self) -> dict[str, Any]:
-        """Options as the manifest tells them, and what stands in for a test split."""
-        options: dict[str, Any] = msgspec.to_builtins(self.config)
-        if self.test_origin != "test":
-            options["tested_on"] = self.test_origin or "held out of train"
-        return options
 
     def _load(self, name: str) -> None:
         if self.test_origin is not None:

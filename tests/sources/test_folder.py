@@ -49,7 +49,7 @@ def test_a_validation_folder_stands_in_for_a_missing_test_folder(
     with caplog.at_level(logging.INFO, logger="gendata"):
         assert len(source.split("test").x) == 4
     assert "tested on its split 'val'" in caplog.text
-    assert source.facts().options["tested_on"] == "val"
+    assert source.facts().tested_on == "val"
 
 
 def test_a_folder_of_classes_alone_gets_a_held_out_test_split(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -164,7 +164,7 @@ def test_pixels_beyond_the_memory_bound_suggest_a_size(tmp_path: Path, monkeypat
 def test_facts_keep_the_folders_name_but_no_path(tmp_path: Path) -> None:
     _fill(tmp_path / "flowers")
     facts = _open(tmp_path / "flowers").facts()
-    assert facts.options["folder"] == "flowers" and "path" not in facts.options
+    assert facts.folder == "flowers" and "path" not in facts.options
     assert str(tmp_path) not in str(facts)
 
 
@@ -181,7 +181,7 @@ def test_the_path_is_looked_for_in_the_data_root(tmp_path: Path) -> None:
     named = open_source(Choice(name="folder", options={"path": "flowers"}), data_root=tmp_path)
     itself = open_source(Choice(name="folder"), data_root=tmp_path / "flowers")
     assert named.fingerprint == itself.fingerprint
-    assert named.facts().options["folder"] == itself.facts().options["folder"] == "flowers"
+    assert named.facts().folder == itself.facts().folder == "flowers"
 
 
 def test_hidden_files_and_other_suffixes_are_passed_over(tmp_path: Path) -> None:

@@ -84,14 +84,14 @@ def test_a_validation_split_stands_in_for_a_missing_test_split(
     with caplog.at_level(logging.INFO, logger="gendata"):
         assert len(source.split("test").x) == 2
     assert "tested on its split 'validation'" in caplog.text
-    assert source.facts().options["tested_on"] == "validation"
+    assert source.facts().tested_on == "validation"
 
 
 def test_without_any_other_split_some_of_train_is_held_out(tmp_path: Path) -> None:
     _write(tmp_path / "d", "train", _rows([0, 1] * 10))
     source = _open(tmp_path / "d")
     assert len(source.split("train").x) == 16 and source.split("test").y.bincount().tolist() == [2, 2]
-    assert source.facts().options["tested_on"] == "held out of train"
+    assert source.facts().tested_on == "held out of train"
 
 
 def test_grey_images_among_colour_ones_become_rgb(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_facts_keep_no_path(tmp_path: Path) -> None:
     for split in ("train", "test"):
         _write(tmp_path / "flowers", split, _rows([0, 1]))
     facts = _open(tmp_path / "flowers").facts()
-    assert facts.options["folder"] == "flowers" and str(tmp_path) not in str(facts)
+    assert facts.folder == "flowers" and str(tmp_path) not in str(facts)
     assert facts.revision is None and facts.homepage is None
 
 
