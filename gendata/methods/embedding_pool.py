@@ -44,16 +44,15 @@ class EmbeddingPool(nn.Module):
                 kept = self.snapshots[network * len(self.ages) + age_number]
                 kept.load_state_dict(self.networks[network].state_dict())
 
-    def draw(self, rng: torch.Generator, *, fresh_share: float) -> tuple[Classifier, bool]:
+    def draw(self, rng: torch.Generator, *, fresh_share: float, device: torch.device) -> tuple[Classifier, bool]:
         """A network to embed with, in evaluation mode, and whether it has been trained."""
-        device = next(self.parameters()).device
         coin, seed = torch.rand((), generator=rng).item(), int(torch.randint(2**31, (), generator=rng))
-        pick = int(torch.randint(max(len(self.snapshots), 1), (), generator=rng))
-        if not len(self.snapshots) or coin < fresh_share:
-            return build_network(self.name, spec=self.spec, seed=seed).requires_grad_(False).to(device).eval(), False
-        network: Classifier = self.snapshots[pick].eval()  # type: ignore[assignment]
-        return network, True
+        if len(self.snapshots) and coin >= fresh_share:
+            return self.trained(rng), True
+        return build_network(self.name, spec=self.spec, seed=seed).requires_grad_(False).to(device).eval(), False
 
     def trained(self, rng: torch.Generator) -> Classifier:
         """One of the snapshots, at random."""
-        return self.draw(rng, fresh_share=0.0)[0]
+        pick = int(torch.randint(len(self.snapshots), (), generator=rng))
+        network: Classifier = self.snapshots[pick].eval()  # type: ignore[assignment]
+        return network

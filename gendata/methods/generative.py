@@ -204,7 +204,7 @@ class Generative(Method):
         z = draw_latents(self.law, y_syn, seed=self.seed, stream=f"match-{rank}", step=i)
         x_syn = self.generator(z, y_syn).float()
 
-        network, is_trained = self.pool.draw(rng, fresh_share=c.fresh_share)
+        network, is_trained = self.pool.draw(rng, fresh_share=c.fresh_share, device=y_real.device)
         augment = self._dsa.draw(rng, 1, shared=True)
         syn = _Embedded(network, self.real.normalised(x_syn), augment, len(classes))
         with torch.no_grad():
