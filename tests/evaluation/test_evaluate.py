@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.errors import SourceError, SpecError, UnknownNameError
+from gendata.evaluation import equal_bytes, evaluate
+from gendata.evaluation.baselines import random_real, real_full, real_stream
+from gendata.evaluation.bench import Bench
+from gendata.evaluation.evaluator import _named_source
+from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
+from gendata.evaluation.protocols import QUICK
+from gendata.evaluation.report import Row
+from gendata.evaluation.training import Normaliser
+from gendata.recipe import Choice
+from gendata.sources.source import Source, open_source
+
+TINY = msgspec.structs.replace(
+    QUICK, name="tiny/v1", network="convnet1-w4-in", epochs=3, extra_pass=True, batch=16, full_epochs=1, runs=2
+)
+
+
+@pytest.fixture(scope="module")
+def artifact(digits_artifact: Path) -> CondensedArtifact:
+    return open_artifact(digits_artifact)
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    return open_source(Choice(name="digits"))
+
+
+@pytest.fixture
+def bench(artifact: CondensedArtifact, source: Source) -> Bench:
+    return Bench(
+        protocol=TINY,
+        source=source,
+        spec=artifact.spec,
+        ipc=artifact.ipc,
+        artifact=artifact,
+        artifact_bytes=artifact.artifact_bytes,
+        normalise=Normaliser((0.3,), (0.4,)),
+    )
+
+
+class Heard:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.promised = self.done = 0
+
+    def begin(self, name: str, mode: str, *, steps: int) -> None:
+        self.promised += steps
+
+    def advance(self, steps: int) -> None:
+        self.done += steps
+
+    def end(self, row: Row) -> None:
+        self.rows.append(row)
+
+
+@pytest.fixture
+def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equal_bytes, "_TRIAL", msgspec.structs.replace(equal_bytes._TRIAL, epochs=2))
+    monkeypatch.setattr(equal_bytes, "CANDIDATES", equal_bytes.CANDIDATES[:4])
+
+
+@pytest.mark.usefixtures("short_trials")
+def test_every_row_is_measured_and_says_what_it_cost(digits_artifact: Path, artifact: CondensedArtifact) -> None:
+    heard = Heard()
+    report = evaluate(digits_artifact, protocol=TINY, progress=heard)
+    rows = {(row.name, row.mode): row for row in report.rows}
+    assert list(rows) == [
+        ("artifact", "frozen(30)"),
+        ("artifact", "fresh-matched"),
+        ("random-real", "real"),
+        ("equal-bytes-real", "real"),
+        ("real-stream", "real"),
+        ("real-full", "real"),
+    ]
+    assert report.skipped == {}
+    assert heard.rows == list(report.rows)
+    assert heard.promised == heard.done
+    for row in report.rows:
+        assert row.n == len(row.last) == len(row.seeds) == 2
+        assert row.mean == fmean(row.last)
+        assert row.std == pstdev(row.last)
+        assert all(0 <= accuracy <= 1 for accuracy in row.last)
+    matched = [rows[key] for key in rows if key[0] in ("artifact", "random-real", "real-stream")]
+    assert {(row.images_seen, row.steps, row.passes) for row in matched} == {(4 * 30, 4 * 2, 4)}
+    assert [row.distinct_images for row in matched] == [30, 120, 30, 120]
+    assert rows["artifact", "frozen(30)"].bytes == artifact.artifact_bytes
+    assert rows["equal-bytes-real", "real"].bytes <= artifact.artifact_bytes  # type: ignore[operator]
+    assert rows["equal-bytes-real", "real"].steps == 8
+    assert rows["real-full", "real"].images_seen == 2 * 1297
+
+
+def test_a_report_is_json_and_a_table(artifact: CondensedArtifact) -> None:
+    report = evaluate(artifact, protocol=TINY, rows=("frozen",), runs=1)
+    read = json.loads(report.to_json())
+    assert read["protocol"] == "tiny/v1"
+    assert read["artifact_id"] == artifact.artifact_id
+    assert {"name", "mode", "mean", "std", "n", "bytes", "images_seen"} <= set(read["rows"][0])
+    assert read == json.loads(json.dumps(report.to_dict()))
+    assert "frozen(30)" in report.markdown()
+    assert [len(line) for line in report.cells()] == [len(report.columns())]
+
+
+def test_the_same_arguments_give_the_same_numbers_and_touch_no_global_randomness(artifact: CondensedArtifact) -> None:
+    chosen: dict[str, Any] = {"protocol": TINY, "rows": ("frozen", "fresh-matched", "random-real"), "runs": 2}
+    before = torch.get_rng_state()
+    one = evaluate(artifact, **chosen)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.rand(7)
+    again, other = evaluate(artifact, **chosen), evaluate(artifact, **chosen, seed=1)
+    assert [row.last for row in one.rows] == [row.last for row in again.rows]
+    assert [row.last for row in one.rows] != [row.last for row in other.rows]
+    assert not set(one.rows[0].seeds) & set(other.rows[0].seeds)
+
+
+def test_more_runs_keep_the_first_ones(artifact: CondensedArtifact) -> None:
+    few, many = (evaluate(artifact, protocol=TINY, rows=("frozen",), runs=runs).rows[0] for runs in (1, 3))
+    assert many.last[:1] == few.last
+
+
+def test_frozen_shows_the_stored_set_and_fresh_matched_new_images_at_the_same_budget(bench: Bench) -> None:
+    stored, fresh = frozen(bench).feed(0), fresh_matched(bench).feed(0)
+    assert torch.equal(stored.images(0)[0], stored.images(1)[0])
+    assert not torch.equal(fresh.images(0)[0], fresh.images(1)[0])
+    assert torch.equal(fresh.images(1)[0], fresh_matched(bench).feed(0).images(1)[0])
+    assert not torch.equal(fresh.images(1)[0], fresh_matched(bench).feed(1).images(1)[0])
+    assert torch.equal(stored.images(0)[1], fresh.images(0)[1])
+    assert (stored.steps, stored.steps_per_pass, stored.protocol) == (fresh.steps, fresh.steps_per_pass, TINY)
+
+
+def test_fresh_at_names_its_own_budget(bench: Bench) -> None:
+    plan = fresh_steps(bench, thousands=10)
+    feed = plan.feed(0)
+    x, y = feed.images(0)
+    assert plan.mode == "fresh@10k"
+    assert (feed.steps, feed.protocol.batch, feed.protocol.lr) == (10_000, 256, 0.01)
+    assert len(x) % 256 == 0
+    assert torch.bincount(y).unique().numel() == 1
+
+
+def test_random_real_draws_other_images_for_every_network_and_none_that_choices_are_made_on(bench: Bench) -> None:
+    held_out = {image.numpy().tobytes() for image in bench.validation.x}
+    (x_one, y_one), (x_two, _) = (random_real(bench).feed(seed).images(0) for seed in (1, 2))
+    assert not torch.equal(x_one, x_two)
+    assert torch.bincount(y_one).tolist() == [3] * 10
+    assert not held_out & {image.numpy().tobytes() for image in x_one}
+
+
+def test_a_real_stream_repeats_no_image_before_its_class_is_through(bench: Bench) -> None:
+    feed = real_stream(bench).feed(0)
+    passes = int(torch.bincount(bench.pool.y).min()) // 3
+    seen = [image.numpy().tobytes() for index in range(passes) for image in feed.images(index)[0]]
+    pool = [image.numpy().tobytes() for image in bench.pool.x]
+    assert len(set(seen)) >= len(seen) - (len(pool) - len(set(pool)))
+    assert not torch.equal(feed.images(0)[0], feed.images(passes)[0])
+    assert feed.distinct_images == 4 * 30
+
+
+def test_real_full_is_all_of_train(bench: Bench) -> None:
+    feed = real_full(bench).feed(0)
+    assert len(feed.images(0)[1]) == 1297
+    assert feed.protocol.passes == 2
+
+
+@pytest.mark.parametrize("how", [equal_bytes.CANDIDATES[0], equal_bytes.CANDIDATES[-1]], ids=str)
+def test_a_sheet_is_filled_up_to_the_artifacts_bytes(bench: Bench, how: equal_bytes.SheetFormat) -> None:
+    sheet = equal_bytes.fill_sheet(bench, how, seed=0)
+    assert sheet.num_bytes <= bench.artifact_bytes
+    assert len(sheet.x) == len(sheet.y) == 10 * sheet.per_class
+    chosen = equal_bytes.balanced_indices(
+        bench.pool.y, per_class=_available(bench), seed=0, purpose="equal-bytes"
+    ).reshape(10, -1)[:, : sheet.per_class + 1]
+    larger = equal_bytes.encode_sheet(bench.pool.x[torch.from_numpy(np.ascontiguousarray(chosen)).view(-1)], how)
+    assert len(larger) > bench.artifact_bytes
+
+
+def _available(bench: Bench) -> int:
+    return int(torch.bincount(bench.pool.y).min())
+
+
+def test_where_no_sheet_fits_the_row_is_skipped_with_a_reason(
+    artifact: CondensedArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(artifact), "artifact_bytes", 20)
+    quick = {"protocol": msgspec.structs.replace(TINY, epochs=1, full_epochs=1), "runs": 1}
+    report = evaluate(artifact, **quick)  # type: ignore[arg-type]
+    assert list(report.skipped) == ["equal-bytes-real"]
+    assert "20 bytes" in report.skipped["equal-bytes-real"]
+    with pytest.raises(SpecError, match="20 bytes"):
+        evaluate(artifact, **quick, rows=("equal-bytes-real",))  # type: ignore[arg-type]
+
+
+def test_unknown_rows_protocols_and_networks_are_refused_before_anything_is_trained(
+    artifact: CondensedArtifact,
+) -> None:
+    with pytest.raises(UnknownNameError, match="fresh-matched"):
+        evaluate(artifact, rows=("frozen", "fresh"))
+    with pytest.raises(UnknownNameError, match="quick/v1"):
+        evaluate(artifact, protocol="quik/v1")
+    with pytest.raises(UnknownNameError, match="network"):
+        evaluate(artifact, protocol=TINY, network="resnet", rows=("frozen",))
+
+
+def test_other_data_under_the_manifests_name_are_refused(artifact: CondensedArtifact) -> None:
+    facts = artifact.manifest.source
+    assert facts is not None
+
+    class Pretender:
+        path = artifact.path
+        manifest = msgspec.structs.replace(
+            artifact.manifest, source=msgspec.structs.replace(facts, fingerprint="0" * 64)
+        )
+
+    with pytest.raises(SourceError, match="fingerprint"):
+        _named_source(Pretender(), None)  # type: ignore[arg-type]
+
+
+def test_a_source_of_another_shape_is_refused(artifact: CondensedArtifact) -> None:
+    class Wide(type(open_source(Choice(name="digits")))):  # type: ignore[misc]
+        spec = msgspec.structs.replace(artifact.spec, width=16)
+
+    with pytest.raises(SpecError, match="as the artifact's"):
+        evaluate(artifact, source=Wide(None))
