@@ -15,7 +15,8 @@ import pytest
 import typer
 
 import gendata
-from gendata.cli import _clean, _parse_bytes, app
+from gendata.cli import _clean, _parse_bytes, _print_report, app
+from gendata.evaluation.report import Report, Row
 from gendata.recipe import list_recipes
 
 Command = Callable[..., Any]
@@ -246,23 +247,39 @@ def test_sample_writes_one_sheet_with_a_row_per_class(command: Command, digits_a
     assert (failed.code, failed.err.partition(":")[0]) == (2, "SpecError")
 
 
-def test_written_rows_are_kept_with_the_artifact(command: Command, digits_artifact: Path, tmp_path: Path) -> None:
+def test_evaluate_prints_fractions_as_json_and_keeps_its_rows_with_the_artifact(
+    command: Command, digits_artifact: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(digits_artifact, copy)
-    told = command("evaluate", copy, "--runs", "1", "--rows", "frozen", "--write")
-    assert told.out.splitlines()[0].split()[:2] == ["row", "mode"]
-    (row,) = gendata.open_artifact(copy).evaluations()
-    assert (row["protocol"], row["n"]) == ("quick/v1", 1)
-
-
-def test_evaluate_as_json_has_rows_with_accuracies_as_fractions(command: Command, digits_artifact: Path) -> None:
-    told = command("evaluate", digits_artifact, "--runs", "1", "--rows", "frozen", "--json")
+    told = command("evaluate", copy, "--runs", "1", "--rows", "frozen", "--write", "--json")
     report = json.loads(told.out)
     assert report["protocol"] == "quick/v1"
     (row,) = report["rows"]
     assert {"name", "mode", "mean", "std", "n", "bytes"} <= set(row)
     assert 0 < row["mean"] <= 1
     assert row["n"] == 1
+    (kept,) = gendata.open_artifact(copy).evaluations()
+    assert (kept["row"], kept["mean"]) == (row["name"], row["mean"])
+
+
+def test_a_report_for_people_is_one_table_and_says_what_could_not_be_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = Row(
+        name="artifact", mode="frozen(30)", mean=0.913, std=0.004, n=3, bytes=6480, images_seen=300, distinct_images=30,
+        steps=10, passes=10, network="mlp", protocol="quick/v1", seeds=(0, 1, 2), last=(0.9, 0.9, 0.9),
+    )  # fmt: skip
+    report = Report(
+        protocol="quick/v1", status="exact", network="mlp", artifact_id=None, source="digits", fingerprint="", seed=0,
+        device="cpu", environment={}, rows=(row,), skipped={"equal-bytes-real": "no \x1b[31msheet"},
+    )  # fmt: skip
+    _print_report(report, as_json=False)
+    header, line, told, skipped = capsys.readouterr().out.splitlines()
+    assert header.index("mode") == line.index("frozen(30)")
+    assert "91.3 ± 0.4" in line
+    assert "quick/v1" in told
+    assert skipped == "equal-bytes-real was not measured: no [31msheet"
 
 
 def test_env_names_versions_and_no_place(command: Command) -> None:
