@@ -37,8 +37,8 @@ CANDIDATES = tuple(SheetFormat(codec, quality, shrink) for shrink in (1, 2) for 
 _TRIAL = msgspec.structs.replace(
     QUICK,
     name="equal-bytes-trial",
-    epochs=200,  # steps: one stands for a pass
-    batch=128,
+    epochs=150,  # steps: one stands for a pass
+    batch=64,
     schedule=Choice(name="drop", options={"after": "two-thirds", "factor": 0.1}),
 )
 

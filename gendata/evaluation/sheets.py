@@ -49,7 +49,7 @@ def decode_sheet(data: bytes, how: SheetFormat, *, shape: tuple[int, int, int], 
     channels, height, width = shape
     small = _small((height, width), how.shrink)
     with Image.open(io.BytesIO(data)) as picture:
-        canvas = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+        canvas = np.array(picture.convert("L" if channels == 1 else "RGB"))
     rows, columns = canvas.shape[0] // small[0], canvas.shape[1] // small[1]
     tiles = canvas.reshape(rows, small[0], columns, small[1], channels).transpose(0, 2, 4, 1, 3)
     x = torch.from_numpy(np.ascontiguousarray(tiles).reshape(-1, channels, *small)[:count])

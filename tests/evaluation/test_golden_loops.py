@@ -53,7 +53,7 @@ def trained(protocol: Protocol, *, source_name: str | None = None) -> Tensor:
 
 
 def plainly_trained(*, dsa: Dsa | None) -> Tensor:
-    """DC's evaluation: E + 1 passes; a new SGD at a tenth of the rate after pass E // 2 + 1 (protocols of the field)."""
+    """The evaluation of DC: E + 1 passes; a new SGD at a tenth of the rate after pass E // 2 + 1."""
     net, (x_u8, y) = network(), images()
     x_real = (x_u8.double() / 255 - 0.4) / 0.3
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=0.0005)
