@@ -89,7 +89,7 @@ class ConvDecoder(Generator):
             assert isinstance(block, _Block)
             pixels *= 4 if block.upsample else 1
             total += block.macs(pixels)
-        return total + self.head.weight.numel() * pixels
+        return int(total + self.head.weight.numel() * pixels)
 
 
 class _Block(nn.Module):

@@ -6,7 +6,6 @@ import numpy as np
 
 from gendata.sources.split import Split
 
-
 _LEAST_DEVIATION = 1.0  # of 255 steps
 
 

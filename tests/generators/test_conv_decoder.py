@@ -18,9 +18,7 @@ def decoder_for(spec: SampleSpec, **options: object) -> ConvDecoder:
     return ConvDecoder(ConvDecoderConfig(**{**small, **options}), spec=spec, latent_dim=6)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 7, 9), (1, 1, 1), (3, 20, 50)]
-)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 7, 9), (1, 1, 1), (3, 20, 50)])
 def test_images_have_the_shape_of_the_spec_and_lie_in_0_to_1(shape):
     generator = decoder_for(spec_of(*shape, num_classes=3))
     x = generator(torch.randn(5, 6), torch.tensor([0, 1, 2, 0, 1]))
