@@ -7,6 +7,7 @@ checkpoint and ends with the same bytes.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _EMA_DECAY = 0.999  # of the weights, per step; less over the first steps
 _CHECKPOINT_SEC = 30.0  # at most this much work is lost; does not influence the result
 _STATS_EVERY = 20  # steps per line of stats.jsonl
+_PICTURES = 4  # sample sheets per stage
+_PICTURE_CLASSES, _PICTURE_COLUMNS = 20, 10
 
 ProgressHook = Callable[["Progress"], None]
 
@@ -162,7 +165,7 @@ class _Job:
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed
         ).to(device)
         if recipe.precision == "bf16":  # its convolutions are several times faster this way on a CPU with AMX
-            generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            generator.to(memory_format=torch.channels_last)
 
     def run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:
         """All stages, from the last checkpoint on."""
@@ -255,6 +258,8 @@ class _Training:
                 _check_finite(told, self.stage, self.done)
                 if main:
                     folder.write_stats({"stage": self.stage.name, "step": self.done, **told})
+            if main and self.average and self.done % max(1, self.stage.num_steps // _PICTURES) == 0:
+                folder.write_picture(f"{self.stage.name}-{self.done:06d}.png", self._picture())
             if main and time.monotonic() - last_saved > _CHECKPOINT_SEC:
                 folder.save(stage=number, step=self.done, tensors=self.state())
                 last_saved = time.monotonic()
@@ -271,6 +276,29 @@ class _Training:
             with torch.no_grad():
                 for kept, averaged in zip(self.module.parameters(), self.average.parameters(), strict=True):
                     kept.copy_(averaged)
+
+    def _picture(self) -> bytes:
+        """Samples of the averaged weights, a row per class, under the law that is being fitted or N(0, I) before."""
+        import numpy as np
+
+        from gendata.artifact.sampling import fresh_key, sample_images
+        from gendata.dataset.grid import grid_png
+        from gendata.generators.generator import Generator
+        from gendata.latents.law import LatentLaw
+        from gendata.latents.normal import Normal, NormalConfig
+
+        spec, generator = self.job.source.spec, self.job.method.generator
+        law: LatentLaw = Normal(NormalConfig(dim=generator.latent_dim), num_classes=spec.num_classes)
+        for part in self.average.modules() if self.average else ():
+            if isinstance(part, Generator):
+                generator = part
+            elif isinstance(part, LatentLaw):
+                law = copy.deepcopy(part).cpu()
+        law.prepare()
+        rows = min(_PICTURE_CLASSES, spec.num_classes)
+        key = fresh_key(np.arange(rows * _PICTURE_COLUMNS), samples_per_class=_PICTURE_COLUMNS, seed=0, epoch=0)
+        x_u8 = sample_images(generator, law, micro_batch=32, **key)
+        return grid_png(x_u8.cpu().reshape(rows, _PICTURE_COLUMNS, *spec.shape))
 
     def _step(self) -> Mapping[str, torch.Tensor]:
         accelerator, stage = self.job.accelerator, self.stage
