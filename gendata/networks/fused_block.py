@@ -23,11 +23,13 @@ _EPS = 1e-5  # GroupNorm's
 
 
 def fits_fused(x: Tensor, conv: nn.Conv2d) -> bool:
-    """Whether `fused_block` may stand for the plain modules: few channels, even maps, a CPU, no automatic casts."""
+    """Whether `fused_block` may stand for the plain modules: a CPU, no automatic casts, few channels, even and large maps."""
     if x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
         return False
     height, width = _map_size(x, int(conv.padding[0]))
-    return x.shape[1] <= _FEW_CHANNELS and height % 2 == 0 and width % 2 == 0 and x.shape[0] > 0
+    if x.shape[1] > _FEW_CHANNELS or height % 2 or width % 2:
+        return False
+    return x.shape[0] * conv.out_channels * height * width * x.element_size() > _CHUNK_BYTES
 
 
 def fused_block(x: Tensor, conv: nn.Conv2d, norm: nn.GroupNorm) -> Tensor:
