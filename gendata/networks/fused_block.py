@@ -23,7 +23,7 @@ _EPS = 1e-5  # GroupNorm's
 
 
 def fits_fused(x: Tensor, conv: nn.Conv2d) -> bool:
-    """Whether `fused_block` may stand for the plain modules: on a CPU, no automatic casts, few channels, even large maps."""
+    """Whether `fused_block` pays and may stand for the plain modules: large even maps of few channels, on a CPU."""
     if x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
         return False
     height, width = _map_size(x, int(conv.padding[0]))
