@@ -41,7 +41,7 @@ class ConvDecoder(Generator):
     With u = [z, e_y] (D values), stem h0 = relu(sum_r (A u)_r S_r outer C_r) on a grid of at most 8 x 8, where S_r is
     spatial and C_r over channels: a dense stem would hold D x channels x grid weights, this one rank x (D + grid +
     channels). Then per level `depths` convolutions, each scaled and shifted by a linear map of u (FiLM, Perez et al.
-    2018), nearest-neighbour upsampling between levels, and a 3x3 head at half resolution whose channels are shuffled
+    2018), bilinear upsampling between levels, and a 3x3 head at half resolution whose channels are shuffled
     into pixels (Shi et al. 2016): nothing runs at full resolution. No normalisation, so no sample depends on another.
 
     Differs from the paper (arXiv:2309.07698): its generator is not public; this one is ours, drawn for few bytes and
@@ -108,7 +108,7 @@ class _Block(nn.Module):
 
     def forward(self, h: Tensor, u: Tensor) -> Tensor:
         if self.upsample:
-            h = F.interpolate(h, scale_factor=2, mode="nearest")
+            h = F.interpolate(h, scale_factor=2.0, mode="bilinear", align_corners=False)
         scale, shift = self.film(u)[:, :, None, None].chunk(2, dim=1)
         return F.relu((1 + scale) * self.convs(h) + shift)
 
