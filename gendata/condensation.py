@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from gendata.sources.source import Source
 
 _EMA_DECAY = 0.999  # of the weights, per step; less over the first steps
-_CHECKPOINT_SEC = 30.0  # at most this much work is lost; does not influence the result
+_CHECKPOINT_SEC = 2.0  # between checkpoints, at least: about as much work is lost by a kill
+_CHECKPOINT_SHARE = 0.02  # of the time may go into writing them; neither influences the result
 _STATS_EVERY = 20  # steps per line of stats.jsonl
 _PICTURES = 4  # sample sheets per stage
 _PICTURE_CLASSES, _PICTURE_COLUMNS = 20, 10
@@ -249,7 +250,7 @@ class _Training:
 
     def run(self, number: int, folder: RunFolder, on_progress: ProgressHook | None) -> None:
         main = self.job.accelerator.is_main_process
-        last_saved = time.monotonic()
+        saved_at, saving_sec = time.monotonic(), 0.0
         while self.done < self.stage.num_steps:
             losses = self._step()
             told = None
@@ -260,9 +261,11 @@ class _Training:
                     folder.write_stats({"stage": self.stage.name, "step": self.done, **told})
             if main and self.average and self.done % max(1, self.stage.num_steps // _PICTURES) == 0:
                 folder.write_picture(f"{self.stage.name}-{self.done:06d}.png", self._picture())
-            if main and time.monotonic() - last_saved > _CHECKPOINT_SEC:
+            begun = time.monotonic()
+            if main and begun - saved_at > max(_CHECKPOINT_SEC, saving_sec / _CHECKPOINT_SHARE):
                 folder.save(stage=number, step=self.done, tensors=self.state())
-                last_saved = time.monotonic()
+                saved_at = time.monotonic()
+                saving_sec = saved_at - begun
             if on_progress and main:
                 on_progress(
                     Progress(stage=self.stage.name, step=self.done, num_steps=self.stage.num_steps, losses=told)

@@ -37,13 +37,18 @@ def undisturbed(tmp_path_factory):
     return files_of(out)
 
 
+def save_after_every_step(monkeypatch):
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+
+
 class Killed(BaseException):
     """Stands for a death that leaves no time to clean up."""
 
 
 @pytest.mark.parametrize(("stage", "step"), [("pool", 4), ("reconstruct", 1), ("reconstruct", 12), ("match", 5)])
 def test_a_run_that_dies_at_any_stage_ends_with_the_same_bytes(tmp_path, monkeypatch, undisturbed, stage, step):
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    save_after_every_step(monkeypatch)
     steps_done = []
 
     def die(progress):
@@ -64,6 +69,7 @@ def test_a_run_that_dies_at_any_stage_ends_with_the_same_bytes(tmp_path, monkeyp
 def test_sigkill_at_moments_of_the_clock_changes_no_byte(tmp_path, undisturbed):
     script = (
         "import sys; from gendata import condensation; condensation._CHECKPOINT_SEC = 0.0;"
+        "condensation._CHECKPOINT_SHARE = float('inf');"
         f"condensation.condense({RECIPE!r}, out=sys.argv[1], overrides={TINY!r},"
         "on_progress=lambda p: print(p.stage, flush=True))"
     )
@@ -79,7 +85,7 @@ def test_sigkill_at_moments_of_the_clock_changes_no_byte(tmp_path, undisturbed):
 
 
 def test_statistics_of_steps_that_were_lost_are_dropped(tmp_path, monkeypatch):
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    save_after_every_step(monkeypatch)
     monkeypatch.setattr(condensation, "_STATS_EVERY", 1)
     stats = tmp_path / "digits.run" / "stats.jsonl"
 
