@@ -96,6 +96,12 @@ def _bench(
             where=str(artifact.path),
             expected=f"{artifact.spec.shape} in {artifact.spec.num_classes} classes, as the artifact's",
         )
+    if artifact.manifest.labels.kind != "hard":
+        raise SpecError(
+            f"labels are {artifact.manifest.labels.kind}",
+            where=str(artifact.path),
+            expected="hard labels, which is what this evaluator trains with",
+        )
     statistics = artifact.manifest.normalisation
     return Bench(
         protocol=protocol,
