@@ -80,6 +80,6 @@ def test_pixel_statistics_are_those_of_numpy_in_float64() -> None:
     assert std == pytest.approx(exact.std((0, 2, 3), unbiased=False).tolist(), abs=1e-12)
 
 
-def test_a_constant_channel_has_no_deviation() -> None:
+def test_a_constant_channel_has_the_deviation_of_one_step_so_that_normalising_stays_finite() -> None:
     x = torch.full((3, 1, 2, 2), 7, dtype=torch.uint8)
-    assert pixel_statistics(Split(x, torch.zeros(3, dtype=torch.int64))) == ((7 / 255.0,), (0.0,))
+    assert pixel_statistics(Split(x, torch.zeros(3, dtype=torch.int64))) == ((7 / 255.0,), (1 / 255.0,))
