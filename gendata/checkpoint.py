@@ -40,13 +40,14 @@ class Saved:
 class RunFolder:
     """`DIR.run/`, held by one process at a time (by rank 0 for all ranks of a distributed run).
 
-    Entering it raises ArtifactError if another process holds it, or if it belongs to another recipe or other data.
+    Entering it raises ArtifactError if another process holds it, or if its claim (recipe, data, versions, device) is
+    another one: half of a run under one torch and half under the next would be neither's.
     """
 
-    def __init__(self, path: Path, *, recipe: Recipe, fingerprint: str) -> None:
+    def __init__(self, path: Path, *, recipe: Recipe, claim: dict[str, str]) -> None:
         from filelock import FileLock
 
-        self.path, self._recipe, self._fingerprint = path, recipe, fingerprint
+        self.path, self._recipe, self._told = path, recipe, claim
         self._lock = FileLock(path / _LOCK)
 
     def __enter__(self) -> RunFolder:
@@ -117,19 +118,18 @@ class RunFolder:
 
     def _claim(self) -> None:
         path = self.path / _RECIPE
-        claim = {"recipe digest": self._recipe.digest(), "source fingerprint": self._fingerprint}
         if not path.is_file():
             temporary = path.with_suffix(".part")
-            told = claim | {"recipe": msgspec.to_builtins(self._recipe.portable())}
+            told = self._told | {"recipe": msgspec.to_builtins(self._recipe.portable())}
             temporary.write_text(json.dumps(told, indent=1))
             _replace(temporary, path)
         found = json.loads(path.read_text())
-        for what, wanted in claim.items():
+        for what, wanted in self._told.items():
             if found.get(what) != wanted:
                 raise ArtifactError(
-                    f"holds the state of another {what} ({str(found.get(what))[:12]})",
+                    f"holds the state of another {what} ({str(found.get(what))[:20]})",
                     where=str(self.path),
-                    expected=wanted[:12],
+                    expected=wanted[:20],
                     remedy=f"Choose another --out, or remove {self.path.name}.",
                 )
 

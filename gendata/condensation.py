@@ -2,7 +2,8 @@
 
 Run state lives beside the artifact, in `DIR.run/`; the artifact appears at `DIR` by a rename at the very end. Every
 draw is keyed by (seed, stage, step), so the loop may be killed at any moment: the same command goes on from the last
-checkpoint and ends with the same bytes.
+checkpoint and, on a CPU, ends with the same bytes. On CUDA some gradients (of bilinear sampling, for one) are summed in
+no fixed order: a run there is repeatable in what it draws, not to the last bit.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def condense(
     if made:
         _check_same(job, made, where=str(out))
         return made
-    with RunFolder(out.with_name(out.name + ".run"), recipe=job.recipe, fingerprint=job.source.fingerprint) as folder:
+    with RunFolder(out.with_name(out.name + ".run"), recipe=job.recipe, claim=job.claim()) as folder:
         job.run(folder, on_progress)
         return job.save(out, folder)
 
@@ -149,7 +150,7 @@ class _Job:
         self.recipe = recipe
         self.source: Source = open_source(recipe.source, data_root=data_root)
         spec = self.source.spec
-        self.accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
+        self.accelerator = Accelerator()  # its own mixed precision is one setting per process; ours is per recipe
         _use_deterministic_kernels()
         device = self.accelerator.device
         fit, validation = hold_out(self.source.split("train"))
@@ -167,6 +168,21 @@ class _Job:
         ).to(device)
         if recipe.precision == "bf16":  # its convolutions are several times faster this way on a CPU with AMX
             generator.to(memory_format=torch.channels_last)
+
+    def claim(self) -> dict[str, str]:
+        """What must be the same when a run is taken up again."""
+        import torch
+
+        import gendata
+
+        processes = self.accelerator.num_processes
+        return {
+            "recipe digest": self.recipe.digest(),
+            "source fingerprint": self.source.fingerprint,
+            "gendata version": gendata.__version__,
+            "torch version": str(torch.__version__),
+            "device": f"{self.accelerator.device.type} x {processes}",
+        }
 
     def run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:
         """All stages, from the last checkpoint on."""
@@ -304,12 +320,15 @@ class _Training:
         return grid_png(x_u8.cpu().reshape(rows, _PICTURE_COLUMNS, *spec.shape))
 
     def _step(self) -> Mapping[str, torch.Tensor]:
+        import torch
+
         accelerator, stage = self.job.accelerator, self.stage
         cosine = 0.5 * (1 + math.cos(math.pi * self.done / stage.num_steps))
         for group in self.optimiser.param_groups:
             group["lr"] = stage.lr * (stage.final_lr_share + (1 - stage.final_lr_share) * cosine)
         self.optimiser.zero_grad(set_to_none=True)
-        with accelerator.autocast():
+        bf16 = self.job.recipe.precision == "bf16"
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
             losses = self.job.method.step(stage, self.done, rank=accelerator.process_index)
             total = sum(losses.values(), start=next(iter(losses.values())) * 0)
         accelerator.backward(total)

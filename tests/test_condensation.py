@@ -125,6 +125,24 @@ def test_another_recipe_does_not_touch_a_finished_folder_or_a_begun_run(tmp_path
         condense(tmp_path / "other", overrides=(*TINY, "seed=1"))
 
 
+def test_a_run_begun_under_another_torch_is_not_taken_up(tmp_path):
+    def die(progress):
+        raise Killed
+
+    with pytest.raises(Killed):
+        condense(tmp_path / "digits", on_progress=die)
+    claim = tmp_path / "digits.run" / "recipe.json"
+    claim.write_text(claim.read_text().replace('"torch version": "', '"torch version": "1.'))
+    with pytest.raises(ArtifactError, match="another torch version"):
+        condense(tmp_path / "digits")
+
+
+def test_recipes_of_both_precisions_run_in_one_process(tmp_path):
+    for precision in ("bf16", "f32"):
+        condense(tmp_path / precision, overrides=(*TINY, f"precision={precision}"))
+    assert files_of(tmp_path / "bf16")["generator.safetensors"] != files_of(tmp_path / "f32")["generator.safetensors"]
+
+
 def test_two_processes_do_not_share_a_run(tmp_path):
     def inside(progress):
         with pytest.raises(ArtifactError, match="another process"):
