@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import torch
 from torch import Tensor, nn
 
+from gendata.errors import SpecError
 from gendata.latents.law import LatentLaw
+
+_MAX_DISTANCES = 2**33  # classes x codes^2: minutes of `prepare`, whoever wrote the config
+_MAX_CODES = 2**24  # classes x codes: bounds what `prepare` keeps
+_BLOCK_DISTANCES = 2**20  # held at once by `prepare`, float64
 
 
 class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,10 +27,11 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= 4096:
             raise ValueError(f"dim must be 1 to 4096, got {self.dim}")
-        if not 1 <= self.codes <= 2**20:
-            raise ValueError(f"codes must be 1 to {2**20}, got {self.codes}")
-        if not 0 <= self.neighbours < self.codes:
-            raise ValueError(f"neighbours must be 0 to {self.codes - 1} (codes - 1), got {self.neighbours}")
+        if not 1 <= self.codes <= 4096:
+            raise ValueError(f"codes must be 1 to 4096, got {self.codes}")
+        most = min(16, self.codes - 1)
+        if not 0 <= self.neighbours <= most:
+            raise ValueError(f"neighbours must be 0 to {most} (at most 16, below codes), got {self.neighbours}")
         if not 0 <= self.reach <= 1:
             raise ValueError(f"reach must be 0 to 1, got {self.reach}")
 
@@ -40,6 +48,11 @@ class Codebook(LatentLaw):
 
     def __init__(self, config: CodebookConfig, *, num_classes: int) -> None:
         super().__init__(config, num_classes=num_classes)
+        most = min(math.isqrt(_MAX_DISTANCES // num_classes), _MAX_CODES // num_classes)
+        if config.codes > most:
+            raise SpecError(
+                f"{config.codes} codes for each of {num_classes} classes", where="codebook", expected=f"at most {most}"
+            )
         self.dim, self.num_uniforms, self.num_normals = config.dim, 3, config.dim
         self.codes = nn.Parameter(torch.randn(num_classes, config.codes, config.dim))
         self.scales = nn.Parameter(torch.full((num_classes, config.dim), 0.1))
@@ -66,10 +79,12 @@ class Codebook(LatentLaw):
         unit to the next, and near-equal codes would change places.
         """
         exact, rows = codes.double(), []
-        for i in range(len(exact)):
-            distance = torch.zeros(len(exact), dtype=torch.float64, device=codes.device)
+        columns = exact.t().contiguous()
+        for start in range(0, len(exact), max(1, _BLOCK_DISTANCES // len(exact))):
+            own = columns[:, start : start + max(1, _BLOCK_DISTANCES // len(exact)), None]
+            distance = torch.zeros(own.shape[1], len(exact), dtype=torch.float64, device=codes.device)
             for d in range(self.dim):
-                distance = distance + (exact[:, d] - exact[i, d]).square()
-            distance[i] = torch.inf
-            rows.append(distance.argsort(stable=True)[: self.config.neighbours])
-        return torch.stack(rows)
+                distance += (columns[d] - own[d]).square()
+            distance.diagonal(start).fill_(torch.inf)
+            rows.append(distance.argsort(dim=1, stable=True)[:, : self.config.neighbours])
+        return torch.cat(rows)

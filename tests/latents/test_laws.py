@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gendata.errors import RecipeError
+from gendata.errors import RecipeError, SpecError
 from gendata.latents.codebook import Codebook, CodebookConfig
 from gendata.latents.mixture import Mixture, MixtureConfig
 from gendata.latents.normal import Normal, NormalConfig
@@ -82,7 +82,37 @@ def test_codebook_neighbours_never_include_the_code_itself():
         assert sorted(law.nearest[1, i].tolist()) == [j for j in range(6) if j != i]
 
 
-@pytest.mark.parametrize("options", [{"codes": 4, "neighbours": 4}, {"dim": 0}, {"reach": 1.5}, {"codes": 0}])
+def test_codebook_neighbours_do_not_depend_on_the_blocks_they_are_found_in(monkeypatch):
+    law = codebook(codes=40, neighbours=7, dim=3)
+    whole = law.nearest.clone()
+    monkeypatch.setattr("gendata.latents.codebook._BLOCK_DISTANCES", 3 * 40)
+    law.prepare()
+    assert torch.equal(law.nearest, whole)
+    exact = law.codes.detach().double()
+    for i in (0, 1, 39):
+        distance = torch.zeros(40, dtype=torch.float64)
+        for d in range(3):
+            distance = distance + (exact[2, :, d] - exact[2, i, d]).square()
+        distance[i] = torch.inf
+        assert law.nearest[2, i].tolist() == distance.argsort(stable=True)[:7].tolist()
+
+
+def test_more_codes_and_classes_than_neighbours_can_be_found_for_are_refused():
+    with pytest.raises(SpecError, match="4096 codes for each of 1000 classes"), torch.device("meta"):
+        Codebook(CodebookConfig(codes=4096), num_classes=1000)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"codes": 4, "neighbours": 4},
+        {"neighbours": 17},
+        {"dim": 0},
+        {"reach": 1.5},
+        {"codes": 0},
+        {"codes": 4097},
+    ],
+)
 def test_bad_options_are_refused(options):
     with pytest.raises(RecipeError, match="latent.options"):
         LATENTS.config("codebook", options, where="latent")
