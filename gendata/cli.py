@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import sys
 import unicodedata
@@ -21,7 +22,7 @@ import typer
 
 import gendata
 from gendata.errors import GendataError, RecipeError
-from gendata.recipe import Recipe, list_recipes, load_recipe, override_recipe, recipe_path
+from gendata.recipe import Recipe, list_recipes, load_recipe, recipe_path
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
@@ -215,7 +216,8 @@ def _recipe_run(
         return
     with condensation_bar() as bar:
         artifact = condense(name, out=out, overrides=changes, data_root=data, on_progress=bar)
-    _print_made(artifact, as_json=as_json)
+    path = load_recipe(name, overrides=changes).source.options.get("path")
+    _print_made(artifact, data=(data or Path()) / path if path else data, as_json=as_json)
 
 
 @app.command("condense")
@@ -229,6 +231,9 @@ def _condense(
         typer.Option("--bytes", metavar="SIZE", help="Largest artifact: 100kB, 1MB; none: as IPC raw images."),
     ] = None,
     ipc: Annotated[int, typer.Option("--ipc", min=1, help="Images per class of the frozen set.")] = 10,
+    resize: Annotated[
+        int | None, typer.Option("--resize", min=1, metavar="N", help="Make every image N x N pixels.")
+    ] = None,
     overrides: SetOption = None,
     dry_run: DryRunOption = False,
     data: DataOption = None,
@@ -238,7 +243,7 @@ def _condense(
 
     \b
     Examples:
-      gendata condense photos/train --out runs/photos
+      gendata condense photos/train --out runs/photos --resize 64
       gendata condense fashion-mnist --out runs/fm --bytes 250kB --ipc 10 --dry-run
     """
     from gendata.condensation import condense, plan
@@ -246,14 +251,14 @@ def _condense(
     from gendata.proposal import propose_recipe
 
     budget = None if max_bytes is None else _parse_bytes(max_bytes)
-    proposed = propose_recipe(data_set, max_bytes=budget, ipc=ipc, data_root=data)
-    recipe = override_recipe(proposed, tuple(overrides or ()))
+    changes = (*([] if resize is None else [f"source.options.resize={resize}"]), *(overrides or ()))
+    recipe = propose_recipe(data_set, max_bytes=budget, ipc=ipc, overrides=changes, data_root=data)
     if dry_run:
         _print_plan(plan(recipe, data_root=data), as_json=as_json)
         return
     with condensation_bar() as bar:
         artifact = condense(recipe, out=out, data_root=data, on_progress=bar)
-    _print_made(artifact, as_json=as_json)
+    _print_made(artifact, data=recipe.source.options.get("path") or data, as_json=as_json)
 
 
 # --- artifacts -------------------------------------------------------------------------------------------------------
@@ -369,9 +374,9 @@ def _evaluate(
     chosen = tuple(rows.split(",")) if rows else None
     with evaluation_bar() as bar:
         report = evaluate(path, protocol=protocol, runs=runs, rows=chosen, data_root=data, progress=bar)
+    _print_report(report, as_json=as_json)  # first: nothing that fails while writing may lose what was measured
     if write:
         record_report(path, report)
-    _print_report(report, as_json=as_json)
 
 
 @app.command("env")
@@ -407,16 +412,18 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         typer.echo("Nothing was made: --dry-run.")
 
 
-def _print_made(artifact: CondensedArtifact, *, as_json: bool) -> None:
+def _print_made(artifact: CondensedArtifact, *, data: str | Path | None = None, as_json: bool) -> None:
+    """`data`: what `evaluate` must be told to find the real images again."""
     if as_json:
         _print_json(**_facts(artifact))
         return
-    path = _clean(str(artifact.path))
     typer.echo(
-        f"{path}: {artifact.artifact_bytes} bytes for {artifact.spec.num_classes} classes, "
+        f"{_clean(str(artifact.path))}: {artifact.artifact_bytes} bytes for {artifact.spec.num_classes} classes, "
         f"IPC {artifact.ipc}, id {artifact.artifact_id[:12]}"
     )
-    typer.echo(f"Next: gendata sample {path} --grid grid.png; gendata evaluate {path}")
+    path = _clean(shlex.quote(str(artifact.path)))
+    found = f" --data {_clean(shlex.quote(str(data)))}" if data else ""
+    typer.echo(f"Next: gendata sample {path} --grid grid.png; gendata evaluate {path}{found}")
 
 
 def _facts(artifact: CondensedArtifact) -> dict[str, Any]:

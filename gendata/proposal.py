@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from pathlib import Path
 
-from gendata.errors import RecipeError
-from gendata.recipe import ArtifactPlan, Choice, Recipe
+from gendata.errors import RecipeError, unknown_name
+from gendata.recipe import ArtifactPlan, Choice, Recipe, override_choice, override_recipe
 from gendata.registry import SOURCES
 from gendata.spec import SampleSpec
 
@@ -15,10 +16,16 @@ _OVERHEAD_BYTES = 1024  # file header, scales and biases
 _LATENT_DIM = 16
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _MIN_BYTES = 8_000
+_NEARLY = 0.75  # likeness from which an unknown name is taken for a mistyped one
 
 
 def propose_recipe(
-    data_set: str | Path, *, max_bytes: int | None = None, ipc: int = 10, data_root: Path | None = None
+    data_set: str | Path,
+    *,
+    max_bytes: int | None = None,
+    ipc: int = 10,
+    overrides: tuple[str, ...] = (),
+    data_root: Path | None = None,
 ) -> Recipe:
     """A `generative` recipe for a folder of images, a folder of parquet files, or a data set by name.
 
@@ -26,16 +33,19 @@ def propose_recipe(
         data_set: an existing folder, a source's name (`fashion-mnist`), or a name on the Hugging Face Hub.
         max_bytes: what the artifact may cost; None: as much as IPC uint8 images per class, but at least 8 kB.
         ipc: images per class of the frozen set.
+        overrides: "source.options.resize=32"; those of the source count before it is opened, the others change what is
+            proposed.
         data_root: where local copies of a named source are looked for.
 
     Raises:
         SourceError: the data cannot be read.
-        RecipeError: no generator fits the budget.
+        RecipeError: no such folder, an override is not acceptable, or no generator fits the budget.
+        UnknownNameError: no such data set, but one of nearly that name.
     """
     from gendata.sources.balance import hold_out
     from gendata.sources.source import open_source
 
-    choice = _source_of(str(data_set))
+    choice = override_choice(_source_of(str(data_set)), overrides, field="source")
     source = open_source(choice, data_root=data_root)
     spec = source.spec
     fit, _ = hold_out(source.split("train"))
@@ -44,8 +54,8 @@ def propose_recipe(
     num_codes = _num_codes(budget, spec, fewest)
     steps = 1500 if max(spec.height, spec.width) <= 16 else 4000
     network = f"convnet{_depth(spec)}-w32-in"
-    return Recipe(
-        summary=f"Proposed for {Path(data_set).name}: {spec.num_classes} classes of {spec.shape}, {budget} bytes.",
+    proposed = Recipe(
+        summary=f"Proposed for {Path(data_set).resolve().name}: {spec.num_classes} classes of {spec.shape}, {budget} bytes.",
         source=choice,
         generator=Choice(name="conv-decoder", options=_decoder_options(budget, spec, num_codes)),
         latent=Choice(
@@ -66,17 +76,22 @@ def propose_recipe(
         ),
         artifact=ArtifactPlan(ipc=ipc),
     )
+    return override_recipe(proposed, overrides)
 
 
 def _source_of(data_set: str) -> Choice:
-    path = Path(data_set)
+    path = Path(data_set).expanduser()
     if path.is_dir():
         kind = "huggingface" if any(path.rglob("*.parquet")) else "folder"
-        return Choice(name=kind, options={"path": str(path)})
+        # Absolute: a folder of the same name in $GENDATA_DATA must not take the place of the one that was named.
+        return Choice(name=kind, options={"path": str(path.resolve())})
     if data_set in SOURCES.names():
         return Choice(name=data_set)
-    if path.is_absolute() or data_set.startswith((".", "~")):
-        raise RecipeError("no such folder", where=data_set, remedy="Name a folder with one subfolder per class.")
+    if path.is_absolute() or data_set.startswith((".", "~")) or data_set.count("/") > 1:
+        what = "is a file" if path.is_file() else "no such folder"
+        raise RecipeError(what, where=data_set, remedy="Name a folder with one subfolder per class.")
+    if difflib.get_close_matches(data_set, SOURCES.names(), n=1, cutoff=_NEARLY):
+        raise unknown_name("data set", data_set, SOURCES.names())  # on the Hub, names have an owner: "owner/name"
     return Choice(name="huggingface", options={"dataset": data_set})
 
 

@@ -195,6 +195,20 @@ def override_recipe(recipe: Recipe, overrides: tuple[str, ...]) -> Recipe:
     return changed
 
 
+def override_choice(choice: Choice, overrides: tuple[str, ...], *, field: str) -> Choice:
+    """`choice`, which is the recipe's `field`, with those of `overrides` applied that reach into that field.
+
+    Raises:
+        RecipeError: an override is not acceptable.
+    """
+    fields = {field: msgspec.to_builtins(choice)}
+    for override in overrides:
+        if override.partition("=")[0].strip().partition(".")[0] == field:
+            _apply(fields, override)
+    changed: Choice = typed_options(Choice, fields[field], where=f"--set {field}")
+    return changed
+
+
 def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes() if path.stat().st_size <= _MAX_RECIPE_BYTES else None

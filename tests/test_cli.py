@@ -22,6 +22,16 @@ from gendata.recipe import list_recipes
 Command = Callable[..., Any]
 
 
+ROW = Row(
+    name="artifact", mode="frozen(30)", mean=0.913, std=0.004, n=3, bytes=6480, images_seen=300, distinct_images=30,
+    steps=10, passes=10, network="mlp", protocol="quick/v1", seeds=(0, 1, 2), last=(0.9, 0.9, 0.9),
+)  # fmt: skip
+REPORT = Report(
+    protocol="quick/v1", status="exact", network="mlp", artifact_id=None, source="digits", fingerprint="", seed=0,
+    device="cpu", environment={}, rows=(ROW,), skipped={"equal-bytes-real": "no \x1b[31msheet"},
+)  # fmt: skip
+
+
 def paths(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every command of the tree, groups included."""
     yield prefix
@@ -263,18 +273,24 @@ def test_evaluate_prints_fractions_as_json_and_keeps_its_rows_with_the_artifact(
     assert (kept["row"], kept["mean"]) == (row["name"], row["mean"])
 
 
+def test_evaluate_prints_what_it_measured_even_if_it_cannot_be_written(
+    command: Command, digits_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(path: Path, report: Report) -> None:
+        raise gendata.GendataError("disk is full")
+
+    monkeypatch.setattr("gendata.evaluation.evaluate", lambda *given, **chosen: REPORT)
+    monkeypatch.setattr("gendata.evaluation.record.record_report", refuses)
+    told = command("evaluate", digits_artifact, "--write", "--json")
+    assert told.code == 2
+    assert "disk is full" in told.err
+    assert len(json.loads(told.out)["rows"]) == 1
+
+
 def test_a_report_for_people_is_one_table_and_says_what_could_not_be_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    row = Row(
-        name="artifact", mode="frozen(30)", mean=0.913, std=0.004, n=3, bytes=6480, images_seen=300, distinct_images=30,
-        steps=10, passes=10, network="mlp", protocol="quick/v1", seeds=(0, 1, 2), last=(0.9, 0.9, 0.9),
-    )  # fmt: skip
-    report = Report(
-        protocol="quick/v1", status="exact", network="mlp", artifact_id=None, source="digits", fingerprint="", seed=0,
-        device="cpu", environment={}, rows=(row,), skipped={"equal-bytes-real": "no \x1b[31msheet"},
-    )  # fmt: skip
-    _print_report(report, as_json=False)
+    _print_report(REPORT, as_json=False)
     header, line, told, skipped = capsys.readouterr().out.splitlines()
     assert header.index("mode") == line.index("frozen(30)")
     assert "91.3 ± 0.4" in line
@@ -326,6 +342,61 @@ def test_own_data_becomes_an_artifact_within_its_bytes_in_one_command(
     assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
     measured = command("evaluate", tmp_path / "out", "--rows", "frozen", "--runs", "1", "--data", flowers, "--json")
     assert measured.code == 0, measured.err
+
+
+def test_images_of_several_sizes_are_resized_before_the_proposal_looks_at_them(
+    command: Command, flowers: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (20, 14)).save(flowers / "rose" / "wide.png")
+    arguments = ("condense", flowers, "--out", tmp_path / "out", "--dry-run", "--json")
+    assert "wide.png" in command(*arguments).err
+    for change in (("--resize", "8"), ("--set", "source.options.resize=8")):
+        options = json.loads(command(*arguments, *change).out)["recipe"]["source"]["options"]
+        assert options["resize"] == 8
+
+
+def test_a_named_folder_is_read_even_where_the_data_root_has_one_of_that_name(
+    command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(flowers / "rose", tmp_path / "elsewhere" / "flowers" / "only")
+    monkeypatch.setenv("GENDATA_DATA", str(tmp_path / "elsewhere"))
+    monkeypatch.chdir(flowers.parent)
+    plan = json.loads(command("condense", "flowers", "--out", tmp_path / "out", "--dry-run", "--json").out)
+    assert plan["recipe"]["source"]["options"]["path"] == str(flowers.resolve())
+    assert "2 classes" in plan["recipe"]["summary"]
+
+
+def test_the_next_command_that_is_printed_works_as_it_is(
+    command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GENDATA_DATA", raising=False)
+    recipe = tmp_path / "bank.yaml"
+    recipe.write_text(
+        "summary: two of each\nartifact: {ipc: 2}\nsource: {name: folder, options: {path: flowers}}\n"
+        "generator: {name: pixel-bank, options: {slots: 2}}\nlatent: {name: slot, options: {slots: 2}}\n"
+        "method: {name: random-real}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    made = command("recipe", "run", recipe, "--out", "out")
+    assert made.out.rstrip().endswith("gendata evaluate out --data flowers")
+    failed = command("evaluate", "out")
+    assert "made from the local folder 'flowers'" in failed.err
+    assert "--data FOLDER" in failed.err
+    from gendata.evaluation.evaluator import _named_source
+
+    assert _named_source(gendata.open_artifact("out"), Path("flowers")).spec.num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("fashon-mnist", "Did you mean 'fashion-mnist'"), ("a/b/c", "no such folder"), ("./x", "no such folder")],
+)
+def test_a_mistyped_name_is_not_looked_for_on_the_hub(command: Command, tmp_path: Path, name: str, told: str) -> None:
+    failed = command("condense", name, "--out", tmp_path / "out")
+    assert failed.code == 2
+    assert told in failed.err
 
 
 def test_own_data_can_be_planned_without_making_anything(command: Command, flowers: Path, tmp_path: Path) -> None:

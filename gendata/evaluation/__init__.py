@@ -47,7 +47,8 @@ def evaluate(
 
     Raises:
         UnknownNameError: a protocol, row or network nobody knows.
-        SpecError: the protocol is only declared, or the source's images are not like the artifact's.
+        SpecError: the protocol is only declared, the source's images are not like the artifact's, or no row could be
+            measured; one that could not beside others that could is in `skipped`.
         SourceError: the real data is missing, or is not the data that the manifest names.
     """
     from gendata.evaluation.evaluator import evaluate_rows

@@ -12,7 +12,7 @@ import torch
 
 from gendata._environment import environment
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
-from gendata.errors import RecipeError, SourceError, SpecError, unknown_name
+from gendata.errors import GendataError, RecipeError, SourceError, SpecError, unknown_name
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.equal_bytes import equal_bytes_real
@@ -55,17 +55,16 @@ def evaluate_rows(
     opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
     bench = _bench(opened, record, source or _named_source(opened, data_root), device, progress, seed)
     num_runs = record.runs if runs is None else runs
-    measured, skipped = [], {}
+    measured: list[Row] = []
+    faults: dict[str, GendataError] = {}
     for name, plan in planners.items():
         try:
-            planned = plan(bench)
-        except SpecError as error:
-            if rows is not None:
-                raise
-            skipped[name] = error.what  # asked for everything: what cannot be measured is named, not fatal
-            continue
-        measured.append(measure(bench, planned, runs=num_runs))
-    return _report(bench, measured, skipped)
+            measured.append(measure(bench, plan(bench), runs=num_runs))
+        except (SpecError, SourceError) as error:
+            faults[name] = error  # named in the report: the rows measured before may have taken hours
+    if faults and not measured:
+        raise next(iter(faults.values()))
+    return _report(bench, measured, {name: error.what for name, error in faults.items()})
 
 
 def _planner(name: str) -> Callable[[Bench], RowPlan]:
@@ -126,6 +125,12 @@ def _named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source
         )
     try:
         source = open_source(Choice(name=facts.name, options=facts.options), data_root=data_root)
+        if facts.folder is not None and source.data_root is None:
+            raise SourceError(
+                f"made from the local folder {facts.folder!r}, whose path no artifact holds",
+                where=where,
+                remedy="Give it: --data FOLDER, in Python data_root=FOLDER.",
+            )
     except RecipeError as error:
         raise SourceError(
             f"the source {facts.name!r} cannot be opened from the manifest alone ({error.what})",

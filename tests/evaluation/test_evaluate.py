@@ -204,6 +204,21 @@ def test_where_no_sheet_fits_the_row_is_skipped_with_a_reason(
         evaluate(artifact, **quick, rows=("equal-bytes-real",))  # type: ignore[arg-type]
 
 
+def test_a_row_that_cannot_be_measured_loses_none_of_the_others(
+    artifact: CondensedArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(bench: Bench, **options: Any) -> None:
+        raise SourceError("no such image")
+
+    monkeypatch.setattr("gendata.evaluation.baselines.balanced_indices", unreadable)  # fails in measure, not in plan
+    quick = {"protocol": msgspec.structs.replace(TINY, epochs=1), "runs": 1}
+    report = evaluate(artifact, **quick, rows=("frozen", "random-real"))  # type: ignore[arg-type]
+    assert [row.name for row in report.rows] == ["artifact"]
+    assert report.skipped == {"random-real": "no such image"}
+    with pytest.raises(SourceError, match="no such image"):
+        evaluate(artifact, **quick, rows=("random-real",))  # type: ignore[arg-type]
+
+
 def test_unknown_rows_protocols_and_networks_are_refused_before_anything_is_trained(
     artifact: CondensedArtifact,
 ) -> None:
