@@ -162,6 +162,8 @@ def open_artifact(path: str | Path, *, verify: Literal["hash", "none", "probe"] 
         _ = artifact.generator  # a bad weight is reported now, not in the middle of a training run
         artifact.evaluations()
     if verify == "probe":
+        if manifest.probes is None:
+            raise ArtifactError("has no probes", where=str(folder), remedy='Open it with verify="hash".')
         verify_probes(artifact)
     return artifact
 

@@ -73,9 +73,17 @@ def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, by
         files[layout.PREVIEW] = _checked_png(preview)
     fields: dict[str, Any] = msgspec.to_builtins(
         Manifest(
-            generator=Part(name=draft.generator_name, config=msgspec.to_builtins(draft.generator.config)),
+            generator=Part(
+                name=draft.generator_name,
+                config=msgspec.to_builtins(draft.generator.config),
+                revision=draft.generator.revision,
+            ),
             latent=LatentPart(
-                name=draft.latent_name, config=msgspec.to_builtins(draft.law.config), dim=draft.law.dim, rng=RNG
+                name=draft.latent_name,
+                config=msgspec.to_builtins(draft.law.config),
+                revision=draft.law.revision,
+                dim=draft.law.dim,
+                rng=RNG,
             ),
             labels=Labels(kind="hard" if draft.soft_labels is None else "soft"),
             spec=draft.spec,

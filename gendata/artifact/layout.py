@@ -35,8 +35,9 @@ CARD = "README.md"
 NEEDED_TO_SAMPLE = (WEIGHTS,)  # what artifact_bytes counts
 
 _UNLISTED = (MANIFEST, CARD)
-# One optional folder, then a plain name: nothing that could leave the artifact, on any system.
-_SAFE_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+# Whole names: nothing that could leave the artifact, on any system, and nothing that something else would run.
+_LISTABLE = (WEIGHTS, PROBES, EVALUATIONS, PREVIEW)
+_MATERIALISED = re.compile(r"data/[A-Za-z0-9][A-Za-z0-9._-]{0,119}\.parquet")
 _RESTORE = "The download is incomplete or the file was changed; fetch the artifact again."
 
 
@@ -47,9 +48,9 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str  # hex
 
 
-def is_safe_name(name: str) -> bool:
-    """Whether a manifest may list `name`: at most one folder deep, no dot-name, neither manifest nor card."""
-    return bool(_SAFE_NAME.fullmatch(name)) and name not in _UNLISTED
+def is_listable(name: str) -> bool:
+    """Whether a manifest may list `name`: the files of the table above, manifest and card aside."""
+    return name in _LISTABLE or bool(_MATERIALISED.fullmatch(name))
 
 
 def facts_of(data: bytes) -> FileFacts:
@@ -139,8 +140,11 @@ def replace_file(path: Path, data: bytes) -> None:
     """Writes `path` so that readers see the old bytes or the new ones, never a part."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     partial.unlink(missing_ok=True)
-    _write_new(partial, data)
-    partial.rename(path)
+    try:
+        _write_new(partial, data)
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)  # there only if something failed
     _sync_folder(path.parent)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from gendata.artifact.canonical import parse_json, pretty, sha256_of
-from gendata.artifact.layout import MANIFEST, WEIGHTS, FileFacts, is_safe_name, read_file
+from gendata.artifact.layout import MANIFEST, WEIGHTS, FileFacts, is_listable, read_file
 from gendata.artifact.storage import TensorEntry
 from gendata.errors import ArtifactError, IntegrityError, UnsupportedVersionError
 from gendata.latents.philox import RNG
@@ -31,6 +31,7 @@ MAX_FROZEN_BYTES = 1 << 34  # of the decoded frozen set: ImageNet at 224 x 224 a
 MAX_WEIGHT_BYTES = 1 << 34  # of the decoded weights, float32
 MAX_TENSORS = 10_000
 MAX_MICRO_BATCH = 4096
+MAX_TOLERANCE = 2  # steps between uint8 images: a larger one would let other images pass for the same
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _MAX_FAULTS_TOLD = 12
@@ -44,6 +45,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     config: dict[str, Any]
+    revision: int = 1  # of the code behind the name: the same config and weights may give other samples by another
 
 
 class LatentPart(Part, frozen=True, kw_only=True):
@@ -279,8 +281,10 @@ def _sampling_faults(manifest: Manifest) -> Iterator[str]:
     probes = manifest.probes
     if probes and not all(0 <= index < manifest.num_frozen for index in (*probes.frozen, *probes.fresh)):
         yield f"probes name an index outside 0 to {manifest.num_frozen - 1}"
-    if probes and not (len(probes.frozen) + len(probes.fresh) <= 64 and 0 <= probes.tolerance <= 255):
-        yield "probes are more than 64, or their tolerance is not 0 to 255"
+    if probes and not 1 <= len(probes.frozen) + len(probes.fresh) <= 64:
+        yield f"probes name {len(probes.frozen) + len(probes.fresh)} samples, expected 1 to 64"
+    if probes and not 0 <= probes.tolerance <= MAX_TOLERANCE:
+        yield f"probes.tolerance is {probes.tolerance}, expected 0 to {MAX_TOLERANCE}"
     if probes and not (0 <= probes.fresh_seed < 2**63 and 0 <= probes.fresh_epoch < 2**63):
         yield "probes: seed or epoch is not 0 to 2**63 - 1"
 
@@ -305,8 +309,8 @@ def _weights_faults(manifest: Manifest) -> Iterator[str]:
 
 def _file_faults(manifest: Manifest) -> Iterator[str]:
     for name, facts in manifest.files.items():
-        if not is_safe_name(name):
-            yield f"files lists {name[:80]!r}, expected a plain name inside the artifact"
+        if not is_listable(name):
+            yield f"files lists {name[:80]!r}, expected a name of the format's table"
         if facts.size < 0 or not _HEX64.fullmatch(facts.sha256):
             yield f"files: {name[:80]!r} has size {facts.size} and sha256 {facts.sha256[:64]!r}"
     if WEIGHTS not in manifest.files:

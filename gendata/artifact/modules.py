@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from gendata.artifact.manifest import Manifest
-from gendata.errors import ArtifactError, RecipeError
+from gendata.artifact.manifest import Manifest, Part
+from gendata.errors import ArtifactError, RecipeError, UnsupportedVersionError
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 from gendata.registry import GENERATORS, LATENTS
 
 SOFT_LABELS = "labels.soft"
+MAX_MACS = 2**44  # of one micro-batch: minutes on one core
+MAX_ACTIVATION_BYTES = 2**33  # of one micro-batch
 _MAX_FAULTS_TOLD = 8
 
 
@@ -22,7 +24,8 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
 
     Raises:
         UnknownNameError: a generator or law that nobody registered.
-        ArtifactError: a config that is not acceptable, or tensors that do not fit it.
+        UnsupportedVersionError: another revision of either than this gendata has.
+        ArtifactError: a config that is not acceptable or asks for too much work, or tensors that do not fit it.
     """
     with torch.device("meta"):
         generator, law = _build(manifest, where=where)
@@ -34,6 +37,25 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
     if faults:
         more = f"; and {len(faults) - _MAX_FAULTS_TOLD} more" if len(faults) > _MAX_FAULTS_TOLD else ""
         raise ArtifactError("; ".join(faults[:_MAX_FAULTS_TOLD]) + more, where=f"{where}: weights.tensors")
+    check_work(generator, micro_batch=manifest.sampling.micro_batch, where=where)
+
+
+def check_work(generator: Generator, *, micro_batch: int, where: str) -> None:
+    """Bounds what one call of the generator costs.
+
+    Raises:
+        ArtifactError: a micro-batch takes too many multiply-accumulates or too much memory.
+    """
+    macs = micro_batch * generator.macs_per_image()
+    num_bytes = 4 * micro_batch * generator.activation_values_per_image()
+    for what, value, most in (
+        ("multiply-accumulates", macs, MAX_MACS), ("bytes of activations", num_bytes, MAX_ACTIVATION_BYTES)
+    ):  # fmt: skip
+        if value > most:
+            raise ArtifactError(
+                f"a micro-batch of {micro_batch} takes {value} {what}", where=where, expected=f"at most {most}",
+                remedy="Make the artifact with a smaller micro_batch or a narrower generator.",
+            )  # fmt: skip
 
 
 def load_modules(manifest: Manifest, tensors: Mapping[str, Tensor], *, where: str) -> tuple[Generator, LatentLaw]:
@@ -52,16 +74,33 @@ def _build(manifest: Manifest, *, where: str) -> tuple[Generator, LatentLaw]:
     kinds = (("generator", GENERATORS, manifest.generator), ("latent", LATENTS, manifest.latent))
     try:
         classes = [(reg.load(part.name, where=f"{where}: {field}.name")) for field, reg, part in kinds]
+        for (field, _, part), module_class in zip(kinds, classes, strict=True):
+            _check_revision(part, module_class.revision, where=f"{where}: {field}.revision")
         configs = [reg.config(part.name, part.config, where=f"{where}: {field}") for field, reg, part in kinds]
         # Layers draw their first weights from torch's global generator, which belongs to the user.
         with torch.random.fork_rng(devices=[]):
             law = classes[1](configs[1], num_classes=manifest.spec.num_classes)
             return classes[0](configs[0], spec=manifest.spec, latent_dim=manifest.latent.dim), law
+    except UnsupportedVersionError:
+        raise
     except RecipeError as error:
         remedy = error.remedy or "The artifact may come from a newer gendata: pip install -U gendata."
         raise ArtifactError(error.what, where=error.where, expected=error.expected, remedy=remedy) from None
     except (RuntimeError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise ArtifactError(f"the configs cannot be built ({str(error)[:200]})", where=where) from error
+
+
+def _check_revision(part: Part, revision: int, *, where: str) -> None:
+    if part.revision == revision:
+        return
+    newer = part.revision > revision
+    raise UnsupportedVersionError(
+        f"{part.name!r} is of revision {part.revision}; this gendata makes its samples by revision {revision}",
+        where=where,
+        remedy="Upgrade with `pip install -U gendata`, or ask the publisher for an older artifact."
+        if newer
+        else "Ask the publisher for an artifact made anew, or install the gendata of `versions.gendata`.",
+    )
 
 
 def _expected(manifest: Manifest, generator: Generator, law: LatentLaw) -> dict[str, tuple[tuple[int, ...], bool]]:

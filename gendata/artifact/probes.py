@@ -27,6 +27,7 @@ _TOLERANCE = 1  # uint8 steps: all that other vector instructions were seen to c
 _FRESH_SEED, _FRESH_EPOCH = 1 + 2**32, 3  # a seed of more than 32 bits, and not the first epoch
 
 _MEANING = {
+    0: "no probes, so nothing says whether this machine makes the same images",
     1: "labels, order and latents are right; there are no stored images to compare",
     2: "bit-equal images",
     3: "images within the tolerance; the last bit differs between kinds of machines",
@@ -36,7 +37,7 @@ _MEANING = {
 class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine reproduced."""
 
-    tier: Literal[1, 2, 3]
+    tier: Literal[0, 1, 2, 3]  # 0: the artifact has no probes
     max_step: int | None  # largest uint8 difference; None: no images to compare
     same_machine: bool  # the kind of machine that stored the probes
 
@@ -67,12 +68,12 @@ def verify_probes(artifact: CondensedArtifact) -> ProbeReport:
     """Draws the probes on this machine and compares.
 
     Raises:
-        ArtifactError: the artifact has no probes.
+        ArtifactError: the stored images are not what the probes call for.
         IntegrityError: the latents differ, or an image differs by more than the tolerance.
     """
     probes, where = artifact.manifest.probes, str(artifact.path)
     if probes is None:
-        raise ArtifactError("has no probes", where=where, remedy="Save it again with this gendata.")
+        return ProbeReport(tier=0, max_step=None, same_machine=False)
     digest, images = _draw(artifact.manifest, probes, artifact.generator, artifact.law)
     if digest != probes.latents_sha256:
         raise IntegrityError(

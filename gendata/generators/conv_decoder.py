@@ -91,6 +91,15 @@ class ConvDecoder(Generator):
             total += block.macs(pixels)
         return int(total + self.head.weight.numel() * pixels)
 
+    def activation_values_per_image(self) -> int:
+        pixels = self.base[0] * self.base[1]
+        most = pixels * (2 * self.config.rank + self.stem_channels.shape[1])
+        for block in self.blocks:
+            assert isinstance(block, _Block)
+            pixels *= 4 if block.upsample else 1
+            most = max(most, pixels * block.width_held)
+        return int(max(most, pixels * (self.head.in_channels + 3 * self.head.out_channels)))
+
 
 class _Block(nn.Module):
     """relu((1 + scale(u)) * conv(h) + shift(u)), after doubling the resolution where `upsample`."""
@@ -98,6 +107,7 @@ class _Block(nn.Module):
     def __init__(self, kind: str, in_width: int, width: int, u_dim: int, *, upsample: bool) -> None:
         super().__init__()
         self.upsample = upsample
+        self.width_held = 2 * in_width + 3 * width  # channels alive at once, at this block's resolution
         self.convs: nn.Module
         if kind == "dense":
             self.convs = nn.Conv2d(in_width, width, 3, padding=1, bias=False)

@@ -27,6 +27,7 @@ class Generator(nn.Module, ABC):
     """
 
     Config: ClassVar[type[msgspec.Struct]]
+    revision: ClassVar[int] = 1  # raised when the same config and weights would give other images; part of artifact_id
 
     def __init__(self, config: Any, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__()
@@ -39,6 +40,10 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def macs_per_image(self) -> int:
         """Multiply-accumulates that one image costs."""
+
+    def activation_values_per_image(self) -> int:
+        """Largest number of float32 values that one image holds at once inside `forward`; an upper estimate."""
+        return 4 * self.spec.num_pixels
 
     def __call__(self, z: Tensor, y: Tensor) -> Tensor:
         images: Tensor = super().__call__(z, y)

@@ -18,6 +18,7 @@ class LatentLaw(nn.Module, ABC):
     """
 
     Config: ClassVar[type[msgspec.Struct]]
+    revision: ClassVar[int] = 1  # raised when the same config and weights would give other latents; part of artifact_id
     dim: int  # length of z
     num_uniforms: int  # uniforms in [0, 1) used per sample
     num_normals: int  # standard normals used per sample

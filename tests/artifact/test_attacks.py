@@ -14,9 +14,12 @@ import safetensors.torch
 import torch
 
 from gendata.artifact import manifest as rules
+from gendata.artifact import modules
 from gendata.artifact.artifact import open_artifact, save_artifact
 from gendata.artifact.layout import facts_of
 from gendata.errors import ArtifactError, GendataError, IntegrityError, UnknownNameError, UnsupportedVersionError
+from gendata.generators.conv_decoder import ConvDecoder, ConvDecoderConfig
+from gendata.spec import SampleSpec
 
 
 def weights_replaced(forged, artifact, data):
@@ -121,7 +124,31 @@ def test_sampling_that_this_gendata_does_not_do_is_refused(forged, field, value)
     refuses(forged(lambda f: f["sampling"].update({field: value})), field)
 
 
+@pytest.mark.parametrize("part", ["generator", "latent"])
+def test_samples_by_another_revision_of_the_code_are_refused(artifact, forged, part):
+    folder = forged(lambda f: f[part].update(revision=2))
+    assert json.loads((folder / "config.json").read_text())["artifact_id"] != artifact.artifact_id
+    refuses(folder, r"(?s)revision 2; this gendata .* revision 1.*pip install -U", UnsupportedVersionError)
+    refuses(forged(lambda f: f[part].update(revision=0)), "(?s)revision 0.*made anew", UnsupportedVersionError)
+
+
 # Sizes
+
+
+@pytest.mark.parametrize("bound", ["MAX_MACS", "MAX_ACTIVATION_BYTES"])
+def test_a_micro_batch_that_takes_too_much_is_refused(artifact, monkeypatch, bound):
+    monkeypatch.setattr(modules, bound, 1000)
+    refuses(artifact.path, "a micro-batch of 8 takes .* at most 1000")
+
+
+def test_a_wide_generator_of_large_images_is_within_the_bounds():
+    spec = SampleSpec(channels=3, height=224, width=224, classes=("a", "b"))
+    config = ConvDecoderConfig(rank=256, widths=(512,), depths=(2,))
+    with torch.device("meta"):
+        generator = ConvDecoder(config, spec=spec, latent_dim=64)
+    modules.check_work(generator, micro_batch=64, where="test")
+    with pytest.raises(ArtifactError, match="micro-batch of 4096"):
+        modules.check_work(generator, micro_batch=4096, where="test")
 
 
 def absurd_ipc(fields):
@@ -219,6 +246,10 @@ def test_a_field_of_a_wrong_type_is_named(forged):
         "",
         "README.md",
         "config.json",
+        "model.py",
+        "data/x.py",
+        "data/.parquet",
+        "other/x.parquet",
         "x\n.bin",
         "é.bin",
         "x" * 200,

@@ -14,7 +14,7 @@ from gendata.artifact.card import render_card
 from gendata.artifact.probes import verify_probes
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden-v0"
-ARTIFACT_ID = "9d10f781d200bab81e844b8c4be243cb98923a87c88f26a340846dbf00b6d207"
+ARTIFACT_ID = "f2633118ad476ec70238dd71485555cd91be4fb30e09e6bd25376e9a60c009fe"
 LATENTS = "85975b0e7356259028abc3a10a827c8413276f0c906e7ebb6840f237341282f3"
 WEIGHTS_FILE = "0a5abd452231652ac4e902bfe92330bd7ce0e7d791521eda8613f204a566c01c"
 

@@ -66,10 +66,23 @@ def test_other_latents_fail(artifact, forged):
         verify_probes(open_artifact(artifact.path))
 
 
-def test_an_artifact_without_probes_cannot_be_checked(artifact, forged):
+def test_an_artifact_without_probes_is_told_so(artifact, forged):
     forged(lambda fields: fields.update(probes=None))
+    report = verify_probes(open_artifact(artifact.path))
+    assert (report.tier, report.max_step, report.same_machine) == (0, None, False)
+    assert "no probes" in report.meaning
     with pytest.raises(ArtifactError, match="has no probes"):
-        verify_probes(open_artifact(artifact.path))
+        open_artifact(artifact.path, verify="probe")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"tolerance": 3}, "tolerance is 3, expected 0 to 2"), ({"frozen": [], "fresh": []}, "probes name 0 samples")],
+)
+def test_probes_that_would_pass_anything_are_refused(forged, change, message):
+    folder = forged(lambda fields: fields["probes"].update(change))
+    with pytest.raises(ArtifactError, match=message):
+        open_artifact(folder)
 
 
 def test_images_of_another_shape_are_refused(artifact, forged):
