@@ -141,10 +141,24 @@ class HuggingFace(DecodedSource):
         for column in (image, label):
             _column(column, column, [], table.features)
         index = {value: i for i, value in enumerate(self._label_values)}
+        folders = self._trusted_folders()
         rows = table.select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
         for i, row in enumerate(rows):
             where = f"row {i}"
-            yield EncodedImage(_encoded(row[image], where), self._label(row[label], index, f"{name}, {where}"), where)
+            yield EncodedImage(
+                _encoded(row[image], where, folders), self._label(row[label], index, f"{name}, {where}"), where
+            )
+
+    def _trusted_folders(self) -> tuple[Path, ...]:
+        """Where a row's `path` may lead: into the folder that is read, or to what `datasets` fetched."""
+        import datasets
+        from huggingface_hub import constants
+
+        config = datasets.config
+        kept = [config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH]
+        name = self.config.dataset
+        own = Path(constants.HF_HUB_CACHE, f"datasets--{name.replace('/', '--')}") if name else self.folder
+        return tuple(Path(folder).resolve() for folder in (own, *kept))
 
     def _label(self, value: Any, index: dict[Any, int], where: str) -> int:
         if value not in index:
@@ -178,11 +192,18 @@ def _holds_images(feature: Any) -> bool:
     return type(feature).__name__ == "Image" or getattr(feature, "dtype", None) in ("binary", "large_binary")
 
 
-def _encoded(image: dict[str, Any] | None, where: str) -> bytes | Path:
+def _encoded(image: dict[str, Any] | None, where: str, folders: tuple[Path, ...]) -> bytes | Path:
+    """The image's bytes, or its file: whoever wrote the rows must not choose which of our files are read."""
     if image and image.get("bytes") is not None:
         return bytes(image["bytes"])
     if image and image.get("path"):
-        return Path(image["path"])
+        path = Path(image["path"]).resolve()
+        if not any(path.is_relative_to(folder) for folder in folders):
+            raise SourceError(
+                f"{where} names a file outside the data set", where="huggingface",
+                expected="encoded bytes, or a file in the data set's folder",
+            )  # fmt: skip
+        return path
     raise SourceError(f"{where} has no image", where="huggingface", expected="encoded bytes or a file")
 
 

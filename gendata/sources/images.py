@@ -17,6 +17,9 @@ from gendata.errors import SourceError
 from gendata.sources.memory import check_pixel_bytes
 
 _MAX_FILE_PIXELS = 64 * 2**20  # 8192 x 8192; what claims more is taken for a decompression bomb
+_MAX_FILE_BYTES = 64 * 2**20  # of one encoded image
+# What Pillow tries: content must not choose a decoder that runs another program (EPS starts Ghostscript).
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _MAX_SIDE = 4096
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _NAMED_FAULTS = 10  # unreadable files that the message lists
@@ -73,10 +76,9 @@ class ImageStack:
             return
         self._any_colour |= image.mode not in _GREY_MODES
         self._check_shape(pixels.shape, name)
+        check_pixel_bytes(self._count + 1, pixels.shape, where=self._where)
         self._pixels += pixels.tobytes()
         self._count += 1
-        if self._count % 1024 == 0:
-            check_pixel_bytes(self._count, pixels.shape, where=self._where)
 
     def finish(self) -> NDArray[np.uint8]:
         """All images, (N, C, H, W).
@@ -88,7 +90,6 @@ class ImageStack:
             raise self._unreadable()
         if self._shape is None:
             raise SourceError("holds no image", where=self._where, expected="at least one per class")
-        check_pixel_bytes(self._count, self._shape, where=self._where)
         x = np.frombuffer(self._pixels, dtype=np.uint8).reshape(self._count, *self._shape)
         return x if self._channels or self._any_colour else x[:, :1].copy()
 
@@ -116,16 +117,26 @@ class ImageStack:
 
 def _open(file: bytes | Path) -> Image.Image:
     """The decoded image, upright as its EXIF says."""
-    data = file.read_bytes() if isinstance(file, Path) else file
+    data = _read(file) if isinstance(file, Path) else file
+    if len(data) > _MAX_FILE_BYTES:
+        raise ValueError(f"more than {_MAX_FILE_BYTES} bytes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; sizes are checked here
         image: Image.Image
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > _MAX_FILE_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {_MAX_FILE_PIXELS} are read")
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             return image
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a regular file, one more than the bound at most; a pipe or a device would never end."""
+    if not path.is_file():
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        return file.read(_MAX_FILE_BYTES + 1)
 
 
 def _planes(image: Image.Image, *, channels: int) -> NDArray[np.uint8]:

@@ -161,6 +161,22 @@ def test_rows_without_an_image_and_broken_images_are_refused(tmp_path: Path) -> 
         _open(tmp_path / "empty").split("train")
 
 
+def test_a_row_may_name_a_file_of_the_data_set_but_no_other(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for file in (tmp_path / "d" / "own.png", tmp_path / "private.png"):
+        file.write_bytes(_png(7)["bytes"])
+    rows = _rows([0, 1])
+    rows["image"][1] = {"bytes": None, "path": str(tmp_path / "d" / "own.png")}
+    for split in ("train", "test"):
+        _write(tmp_path / "d", split, rows)
+    assert _open(tmp_path / "d").split("train").x[1, 0, 0, 0] == 7
+    rows["image"][1] = {"bytes": None, "path": str(tmp_path / "d" / ".." / "private.png")}
+    for split in ("train", "test"):
+        _write(tmp_path / "e", split, rows)
+    with pytest.raises(SourceError, match="row 1 names a file outside the data set"):
+        _open(tmp_path / "e").split("train")
+
+
 def test_sizes_that_differ_ask_for_resize(tmp_path: Path) -> None:
     rows = _rows([0, 1, 0, 1])
     rows["image"][2] = _png(7, size=(9, 5))
