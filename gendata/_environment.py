@@ -31,6 +31,7 @@ def environment() -> dict[str, Any]:
         "gendata": gendata.__version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cpus": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -38,6 +39,16 @@ def environment() -> dict[str, Any]:
         "byte_order": sys.byteorder,
         "packages": {name: _installed(name) for name in _PACKAGES},
     }
+
+
+def _processor() -> str | None:
+    """Model of the processor, as Linux tells it; elsewhere what Python knows."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            model = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "")
+    except OSError:
+        model = ""
+    return model or platform.processor() or None
 
 
 def _installed(name: str) -> str | None:

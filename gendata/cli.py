@@ -21,7 +21,7 @@ import msgspec
 import typer
 
 import gendata
-from gendata.errors import GendataError, RecipeError
+from gendata.errors import ArtifactError, GendataError, RecipeError
 from gendata.recipe import Recipe, list_recipes, load_recipe, recipe_path
 
 if TYPE_CHECKING:
@@ -319,6 +319,8 @@ def _annotate(
     """
     from gendata.artifact.amend import annotate
 
+    if license is None and source is None and citation is None:
+        raise ArtifactError("nothing to state", where=str(path), expected="--license, --source or --citation")
     artifact = annotate(path, license=license, source=source, citation=citation)
     _print_made(artifact, as_json=as_json)
 
@@ -341,8 +343,9 @@ def _sample(
       gendata sample runs/digits --grid fresh.png --fresh --per-class 20 --seed 1
     """
     from gendata.artifact.artifact import open_artifact
-    from gendata.dataset.grid import sample_grid, write_grid
+    from gendata.dataset.grid import check_grid_path, sample_grid, write_grid
 
+    check_grid_path(grid)
     x_u8 = sample_grid(open_artifact(path), per_class=per_class, fresh=fresh, seed=seed)
     write_grid(grid, x_u8)
     typer.echo(f"{_clean(str(grid))}: {x_u8.shape[0]} classes, {x_u8.shape[1]} images each")
@@ -351,8 +354,12 @@ def _sample(
 @app.command("evaluate")
 def _evaluate(
     path: ArtifactArgument,
-    protocol: Annotated[str, typer.Option("--protocol", help="How students are trained and tested.")] = "quick/v1",
-    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Networks per row; none: the protocol's.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="How students are trained and tested; none: as its recipe says.")
+    ] = None,
+    runs: Annotated[
+        int | None, typer.Option("--runs", min=1, help="Networks per row; none: the recipe's, or the protocol's.")
+    ] = None,
     rows: Annotated[
         str | None, typer.Option("--rows", metavar="A,B", help="Which rows: frozen,random-real,...; none: all.")
     ] = None,
@@ -439,6 +446,7 @@ def _facts(artifact: CondensedArtifact) -> dict[str, Any]:
         "num_classes": artifact.spec.num_classes,
         "image_shape": list(artifact.spec.shape),
         "generator": manifest.generator.name,
+        "macs_per_image": artifact.generator.macs_per_image(),
         "latent": manifest.latent.name,
         "labels": manifest.labels.kind,
         "source": manifest.source.name if manifest.source else None,

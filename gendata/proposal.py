@@ -54,8 +54,9 @@ def propose_recipe(
     num_codes = _num_codes(budget, spec, fewest)
     steps = 1500 if max(spec.height, spec.width) <= 16 else 4000
     network = f"convnet{_depth(spec)}-w32-in"
+    name = Path(data_set).resolve().name
     proposed = Recipe(
-        summary=f"Proposed for {Path(data_set).resolve().name}: {spec.num_classes} classes of {spec.shape}, {budget} bytes.",
+        summary=f"Proposed for {name}: {spec.num_classes} classes of {spec.shape}, {budget} bytes.",
         source=choice,
         generator=Choice(name="conv-decoder", options=_decoder_options(budget, spec, num_codes)),
         latent=Choice(

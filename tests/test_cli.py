@@ -200,6 +200,7 @@ def test_info_as_json_has_the_promised_facts(command: Command, digits_artifact: 
     assert facts["folder_bytes"] == sum(path.stat().st_size for path in digits_artifact.rglob("*") if path.is_file())
     assert (facts["ipc"], facts["num_classes"], facts["generator"]) == (3, 10, "pixel-bank")
     assert isinstance(facts["format_version"], int)
+    assert facts["macs_per_image"] == gendata.open_artifact(digits_artifact).generator.macs_per_image()
     assert len(facts["artifact_id"]) == 64
 
 
@@ -255,6 +256,22 @@ def test_sample_writes_one_sheet_with_a_row_per_class(command: Command, digits_a
     assert command("sample", digits_artifact, "--grid", tmp_path / "f.png", "--fresh", "--per-class", "7").code == 0
     failed = command("sample", digits_artifact, "--grid", tmp_path / "g.png", "--per-class", "4")
     assert (failed.code, failed.err.partition(":")[0]) == (2, "SpecError")
+
+
+@pytest.mark.parametrize("name", [".", "sheet.jpg", "sheet"])
+def test_a_sheet_that_is_no_png_is_refused_and_leaves_nothing(
+    command: Command, digits_artifact: Path, tmp_path: Path, name: str
+) -> None:
+    failed = command("sample", digits_artifact, "--grid", tmp_path / name)
+    assert (failed.code, failed.err.partition(":")[0]) == (2, "SpecError")
+    assert "a .png" in failed.err
+    assert list(tmp_path.iterdir()) == list(tmp_path.parent.glob(f".{tmp_path.name}.partial*")) == []
+
+
+def test_annotate_without_anything_to_state_names_what_it_can_state(command: Command, digits_artifact: Path) -> None:
+    failed = command("annotate", digits_artifact)
+    assert failed.code == 2
+    assert all(option in failed.err for option in ("--license", "--source", "--citation"))
 
 
 def test_evaluate_prints_fractions_as_json_and_keeps_its_rows_with_the_artifact(

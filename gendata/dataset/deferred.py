@@ -39,6 +39,11 @@ class DeferredList(list[T]):
     def _items(self) -> Iterable[T]:
         """The items, asked for at most once."""
 
+    def __radd__(self, other: list[T]) -> list[T]:
+        # Python asks here before list.__add__(other, self), which would see the items that are not made yet.
+        self._touch()
+        return [*other, *self] if isinstance(other, list) else NotImplemented
+
     def _touch(self) -> None:
         if not self.touched:
             self.touched = True
@@ -48,7 +53,9 @@ class DeferredList(list[T]):
 def _touching(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def touch_first(self: DeferredList[Any], *args: Any, **options: Any) -> Any:
-        self._touch()
+        for looked_at in (self, *args):  # `batch + batch`, `batch == batch`: list reads both without asking
+            if isinstance(looked_at, DeferredList):
+                looked_at._touch()
         return method(self, *args, **options)
 
     return touch_first

@@ -74,7 +74,23 @@ def grid_png(x_u8: Tensor) -> bytes:
     return buffer.getvalue()
 
 
+def check_grid_path(path: Path) -> None:
+    """Raises SpecError unless a PNG may be written to `path`; asked before anything is drawn."""
+    if path.is_dir():
+        raise SpecError("is a folder", where=str(path), expected="a .png file", remedy=f"Write {path / 'grid.png'}")
+    if path.suffix.lower() != ".png":
+        raise SpecError(f"{path.suffix or 'no suffix'} is not written", where=str(path), expected="a .png")
+
+
 def write_grid(path: Path, x_u8: Tensor) -> None:
-    """Writes the sheet of `grid_png` to `path`, whole or not at all; makes the folder above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, grid_png(x_u8))
+    """Writes the sheet of `grid_png` to `path`, whole or not at all; makes the folder above it.
+
+    Raises:
+        SpecError: `path` is no place for a PNG, or cannot be written.
+    """
+    check_grid_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, grid_png(x_u8))
+    except OSError as error:
+        raise SpecError(f"cannot be written: {error.strerror}", where=str(path), expected="a place to write") from None

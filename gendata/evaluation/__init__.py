@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def evaluate(
     artifact: CondensedArtifact | str | Path,
     *,
-    protocol: str | Protocol = "quick/v1",
+    protocol: str | Protocol | None = None,
     runs: int | None = None,
     rows: Sequence[str] | None = None,
     source: Source | None = None,
@@ -34,8 +34,9 @@ def evaluate(
 
     Args:
         artifact: an opened artifact, or the path of its folder.
-        protocol: a name ("dsa/v1"; "dsa" is its newest version) or a record.
-        runs: networks per row; None: as the protocol says.
+        protocol: a name ("dsa/v1"; "dsa" is its newest version) or a record; None: the one that the artifact's recipe
+            names, else "quick/v1".
+        runs: networks per row; None: as the recipe says where the protocol is its own, else as the protocol says.
         rows: which to measure, in this order: "frozen", "fresh-matched", "fresh@10k" (any count of thousand steps),
             "random-real", "equal-bytes-real", "real-stream", "real-full"; None: all but fresh@.
         source: the real data; None: the source that the manifest names.

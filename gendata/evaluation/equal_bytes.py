@@ -16,7 +16,7 @@ from gendata.errors import SpecError
 from gendata.evaluation.augmentations import augmentation_of
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.protocols import QUICK
-from gendata.evaluation.seeds import derive
+from gendata.evaluation.seeds import derive, generator
 from gendata.evaluation.sheets import SheetFormat, decode_sheet, encode_sheet
 from gendata.evaluation.training import Feed, Images, accuracy, train
 from gendata.networks import build_network
@@ -55,20 +55,35 @@ class Sheet:
 
 
 def equal_bytes_real(bench: Bench) -> RowPlan:
-    """The row: another draw for every network, at the optimiser steps of the frozen row."""
+    """The row: another draw for every network, at the optimiser steps and images per step of the frozen row.
+
+    A sheet may hold more images than the frozen set, or fewer; every pass is dealt IPC x classes of them, so that
+    `images_seen` equals the frozen row's. The sheet goes round, shuffled anew each time.
+    """
     how = _chosen_format(bench)
 
     def feed(seed: int) -> Feed:
         sheet = fill_sheet(bench, how, seed=derive(seed, "equal-bytes"))
         return Feed(
-            images=lambda index: (sheet.x, sheet.y),
+            images=lambda index: _dealt(sheet, index, count=bench.num_images, seed=seed),
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
-            distinct_images=len(sheet.y),
+            distinct_images=min(len(sheet.y), bench.num_images * bench.protocol.passes),
             num_bytes=sheet.num_bytes,
         )
 
     return RowPlan(name="equal-bytes-real", mode="real", feed=feed, note=str(how))
+
+
+def _dealt(sheet: Sheet, index: int, *, count: int, seed: int) -> Images:
+    """The `count` images of pass `index`: every image of the sheet has its turn before one returns."""
+    total, start = len(sheet.y), index * count
+    first, last = start // total, (start + count - 1) // total
+    rounds = [
+        torch.randperm(total, generator=generator(seed, "equal-bytes-round", turn)) for turn in range(first, last + 1)
+    ]
+    chosen = torch.cat(rounds)[start - first * total :][:count]
+    return sheet.x[chosen], sheet.y[chosen]
 
 
 def fill_sheet(bench: Bench, how: SheetFormat, *, seed: int) -> Sheet:

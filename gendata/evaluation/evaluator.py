@@ -22,7 +22,8 @@ from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocols import Protocol, get_protocol, require_runnable
 from gendata.evaluation.report import Report, Row
 from gendata.evaluation.training import Normaliser
-from gendata.recipe import Choice
+from gendata.recipe import Choice, EvaluationPlan
+from gendata.registry import typed_options
 from gendata.sources.source import Source, open_source
 
 _ROWS: dict[str, Callable[[Bench], RowPlan]] = {
@@ -39,7 +40,7 @@ _FRESH = re.compile(r"fresh@([1-9]\d{0,4})k")
 def evaluate_rows(
     artifact: CondensedArtifact | str | Path,
     *,
-    protocol: str | Protocol,
+    protocol: str | Protocol | None,
     runs: int | None,
     rows: Sequence[str] | None,
     source: Source | None,
@@ -51,8 +52,11 @@ def evaluate_rows(
 ) -> Report:
     """See `gendata.evaluation.evaluate`."""
     planners = {name: _planner(name) for name in (_ROWS if rows is None else rows)}  # a wrong name fails at once
-    record = _record(protocol, network)
     opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
+    if protocol is None:
+        planned = _plan(opened)
+        protocol, runs = planned.protocol, planned.runs if runs is None else runs
+    record = _record(protocol, network)
     bench = _bench(opened, record, source or _named_source(opened, data_root), device, progress, seed)
     num_runs = record.runs if runs is None else runs
     measured: list[Row] = []
@@ -65,6 +69,13 @@ def evaluate_rows(
     if faults and not measured:
         raise next(iter(faults.values()))
     return _report(bench, measured, {name: error.what for name, error in faults.items()})
+
+
+def _plan(artifact: CondensedArtifact) -> EvaluationPlan:
+    """What the artifact's recipe says about its evaluation; a stranger's manifest is checked like any recipe."""
+    fields = (artifact.manifest.recipe or {}).get("evaluation", {})
+    plan: EvaluationPlan = typed_options(EvaluationPlan, fields, where=f"{artifact.path}: recipe.evaluation")
+    return plan
 
 
 def _planner(name: str) -> Callable[[Bench], RowPlan]:

@@ -30,10 +30,24 @@ def record_report(path: str | Path, report: Report) -> None:
             expected=f"{str(report.artifact_id)[:12]}, which the report is about",
             remedy="The artifact changed while it was measured; evaluate it again.",
         )
-    new = [_told(msgspec.to_builtins(row)) for row in report.rows]
+    new = [{**_told(msgspec.to_builtins(row)), **_circumstances(report)} for row in report.rows]
     measured_again = {_key(row) for row in new}
     kept = [row for row in artifact.evaluations() if _key(row) not in measured_again]
     write_evaluations(path, [*kept, *new])
+
+
+def _circumstances(report: Report) -> dict[str, Any]:
+    """Without which a number can be neither repeated nor compared."""
+    facts = report.environment
+    packages = facts.get("packages", {})
+    return {
+        "seed": report.seed,  # of the evaluation: `seeds`, one per network, follow from it
+        "source": report.source,
+        "fingerprint": report.fingerprint,
+        "device": report.device,
+        "versions": {"gendata": facts.get("gendata"), "torch": packages.get("torch")},
+        "hardware": {name: facts.get(name) for name in ("processor", "cpus", "cpu_capability", "accelerators")},
+    }
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

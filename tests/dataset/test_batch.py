@@ -47,6 +47,22 @@ def test_whoever_looks_first_finds_all_samples(batch, look):
     assert repr(look(batch)) == repr(look(plain))
 
 
+def test_batches_are_added_and_compared_as_lists_whichever_side_they_are_on(batch):
+    def again():
+        return Batch(batch.images, batch.labels)
+
+    assert [y for _, y in again() + again()] == [5, 6, 7, 5, 6, 7]
+    assert [y for _, y in [] + again()] == [5, 6, 7]  # noqa: RUF005  (its own method)
+    assert len([1] + again()) == 4  # noqa: RUF005
+    longer = Batch(torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1]))
+    assert again() != longer and longer != again() and [] != again()
+    grown = []
+    grown += again()
+    assert len(grown) == 3
+    with pytest.raises(TypeError):
+        (1,) + again()  # noqa: RUF005
+
+
 def test_collate_gives_what_default_collate_gives(batch):
     stacked, ready = default_collate(list(batch)), collate(Batch(batch.images, batch.labels))
     assert type(ready) is type(stacked) is list

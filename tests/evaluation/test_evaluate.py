@@ -15,12 +15,12 @@ from gendata.errors import SourceError, SpecError, UnknownNameError
 from gendata.evaluation import equal_bytes, evaluate
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench
-from gendata.evaluation.evaluator import _named_source
+from gendata.evaluation.evaluator import _named_source, _plan
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.report import Row
 from gendata.evaluation.training import Normaliser
-from gendata.recipe import Choice
+from gendata.recipe import Choice, EvaluationPlan
 from gendata.sources.source import Source, open_source
 
 TINY = msgspec.structs.replace(
@@ -101,6 +101,7 @@ def test_every_row_is_measured_and_says_what_it_cost(digits_artifact: Path, arti
     assert rows["artifact", "frozen(30)"].bytes == artifact.artifact_bytes
     assert rows["equal-bytes-real", "real"].bytes <= artifact.artifact_bytes  # type: ignore[operator]
     assert rows["equal-bytes-real", "real"].steps == 8
+    assert rows["equal-bytes-real", "real"].images_seen == 4 * 30
     assert rows["real-full", "real"].images_seen == 2 * 1297
 
 
@@ -190,6 +191,24 @@ def test_a_sheet_is_filled_up_to_the_artifacts_bytes(bench: Bench, how: equal_by
 
 def _available(bench: Bench) -> int:
     return int(torch.bincount(bench.pool.y).min())
+
+
+def test_a_sheet_is_dealt_out_at_the_frozen_rows_images_per_pass_until_all_had_their_turn(bench: Bench) -> None:
+    y = torch.arange(7)
+    sheet = equal_bytes.Sheet(equal_bytes.CANDIDATES[0], 7, 1, y[:, None, None, None].to(torch.uint8), y)
+    dealt = torch.cat([equal_bytes._dealt(sheet, index, count=5, seed=0)[1] for index in range(7)])
+    assert all(sorted(turn.tolist()) == list(range(7)) for turn in dealt.split(7))
+    assert len(equal_bytes._dealt(sheet, 3, count=30, seed=0)[1]) == 30
+
+
+def test_the_recipe_says_how_its_artifact_is_evaluated(artifact: CondensedArtifact) -> None:
+    assert _plan(artifact) == EvaluationPlan(protocol="quick/v1", runs=3)
+
+    class Other:
+        path = artifact.path
+        manifest = msgspec.structs.replace(artifact.manifest, recipe={"evaluation": {"protocol": "dsa/v1", "runs": 1}})
+
+    assert _plan(Other()) == EvaluationPlan(protocol="dsa/v1", runs=1)  # type: ignore[arg-type]
 
 
 def test_where_no_sheet_fits_the_row_is_skipped_with_a_reason(

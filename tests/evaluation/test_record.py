@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 import gendata
+from gendata._environment import environment
 from gendata.errors import IntegrityError
 from gendata.evaluation.record import record_report
 from gendata.evaluation.report import Report, Row
@@ -58,6 +59,16 @@ def test_rows_are_kept_and_the_samples_stay_what_they_are(artifact: gendata.Cond
     (row,) = after.evaluations()
     assert (row["row"], row["mean"], row["n"]) == ("artifact", 0.5, 2)
     assert after.artifact_id == artifact.artifact_id
+
+
+def test_a_kept_row_says_with_what_it_was_measured(artifact: gendata.CondensedArtifact) -> None:
+    told = msgspec.structs.replace(report(artifact.artifact_id, ROW), environment=environment(), seed=4)
+    record_report(artifact.path, told)
+    (row,) = gendata.open_artifact(artifact.path).evaluations()
+    assert (row["seed"], row["source"], row["device"]) == (4, "digits", "cpu")
+    assert row["fingerprint"] == told.fingerprint
+    assert row["versions"] == {"gendata": gendata.__version__, "torch": environment()["packages"]["torch"]}
+    assert {"processor", "accelerators"} <= set(row["hardware"])
 
 
 def test_a_row_measured_again_replaces_the_older_one_and_no_other(artifact: gendata.CondensedArtifact) -> None:
