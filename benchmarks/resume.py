@@ -69,7 +69,7 @@ def main() -> None:
     disturbed = [*command, "--out", str(root / "killed")]
     while killed < arguments.kills:
         # From before the first checkpoint to well inside: start-up alone takes some seconds.
-        after_sec = moments.uniform(0.1, 0.5) * whole_sec
+        after_sec = moments.uniform(0.1, 0.35) * whole_sec
         if run(disturbed, kill_after_sec=after_sec):
             break
         killed += 1
