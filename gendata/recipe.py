@@ -40,8 +40,8 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     micro_batch: int = 32  # images per generator call, always padded to this: keeps samples bit-equal
 
     def __post_init__(self) -> None:
-        if self.ipc < 1:
-            raise ValueError(f"ipc must be at least 1, got {self.ipc}")
+        if not 1 <= self.ipc <= 10**6:
+            raise ValueError(f"ipc must be 1 to {10**6}, got {self.ipc}")
         if not 1 <= self.micro_batch <= 4096:
             raise ValueError(f"micro_batch must be 1 to 4096, got {self.micro_batch}")
         if not 0 <= self.frozen_seed <= _MAX_SEED:

@@ -11,7 +11,7 @@ from gendata.artifact.manifest import Manifest
 
 _MAX_TEXT = 300  # characters of one value
 _MAX_ROWS = 200
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#!|~$:])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#!|~$:@]|(?<=www)\.)", re.IGNORECASE)  # "@" and "www." would become links
 
 _PAGE = """# Condensed dataset: {title}
 

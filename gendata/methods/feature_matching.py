@@ -7,18 +7,19 @@ from torch import Tensor
 
 
 def unbiased_mean_loss(h_syn: Tensor, h_real: Tensor) -> Tensor:
-    """Estimates mean_c |E h_syn - E h_real|^2 / features without bias.
+    """Estimates mean_c |E h_syn - mean h_real|^2 / features with an unbiased gradient.
 
     Mean feature matching (DM, Zhao and Bilen 2023, eq. 4, class by class). The plain squared distance of two batch
     means also holds tr(Cov_syn) / n: for a sampler that is a hidden pull towards the class centre. Here the batch is
-    halved, and the inner product of the two halves' errors has no such term.
+    halved, and the inner product of the two halves' errors has no such term. The target is the real batch's mean, whose
+    own noise adds tr(Cov_real) / n to the value: a constant, so that the gradient is that of the distance to E h_real.
 
     Args:
         h_syn: (classes, samples, features) with an even number of samples.
         h_real: (classes, samples, features), no gradient.
 
     Returns:
-        Scalar; negative values are noise around 0.
+        Scalar; it may be negative, by the noise of the halves.
     """
     first, second = h_syn.chunk(2, dim=1)
     target = h_real.mean(1)

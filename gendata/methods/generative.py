@@ -36,6 +36,18 @@ from gendata.methods.method import Method, RealData, Stage
 from gendata.networks.classifier import Classifier
 
 _PROJECTED_FEATURES = 64
+_MAX_BATCH = 65536
+_MOST = {
+    "networks": 1000,
+    "network_batch": _MAX_BATCH,
+    "reconstruct_batch": _MAX_BATCH,
+    "classes_per_step": _MAX_BATCH,
+    "samples_per_class": _MAX_BATCH,
+    "real_per_class": _MAX_BATCH,
+    "reconstruct_steps": 10**8,
+    "steps": 10**8,
+}
+_MAX_AGES, _MAX_AGE = 32, 10**6
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
 
 
@@ -77,6 +89,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in ("network_batch", "reconstruct_batch", "classes_per_step", "real_per_class"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         for name in ("network_lr", "reconstruct_lr", "lr", "intra_ratio", "inter_ratio"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -86,6 +101,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(f"fresh_share must be 0 to 1, got {self.fresh_share}")
         if list(self.network_ages) != sorted(set(self.network_ages)) or min(self.network_ages, default=1) < 1:
             raise ValueError(f"network_ages must rise from 1 or more, got {list(self.network_ages)}")
+        if len(self.network_ages) > _MAX_AGES or max(self.network_ages, default=1) > _MAX_AGE:
+            raise ValueError(f"network_ages must be at most {_MAX_AGES} numbers up to {_MAX_AGE}")
         if self.networks and not self.network_ages:
             raise ValueError("network_ages must not be empty while networks is above 0")
         Dsa(strategy=self.augmentation)  # checks the names

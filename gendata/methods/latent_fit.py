@@ -15,7 +15,7 @@ _LLOYD_ITERATIONS = 15
 
 @torch.no_grad()
 def fit_law(law: LatentLaw, mean: Tensor, variance: Tensor, y: Tensor, *, seed: int) -> None:
-    """Moves the law's learned tensors onto the encoded real data; a law without any stays as it is.
+    """Moves the law's learned tensors onto the encoded real data; laws but codebook and mixture stay as they are.
 
     Args:
         law: its codes (or means) become k-means centres class by class; its scales what lies around them.

@@ -30,6 +30,8 @@ def test_the_card_says_what_it_is_how_to_load_it_and_what_it_costs(artifact):
         ("[click](javascript:alert(1))", "[click]("),
         ("a | b\n\n# Heading\n\n---\n", "\n# Heading"),
         ("`code`", " `code`"),
+        ("somebody@evil.example", "somebody@"),
+        ("WWW.evil.example", "WWW.evil"),
         ("x" * 5000, "x" * 400),
         ("\u202egnp.exe", "\u202e"),
         ("&lt;b&gt;", " &lt;b"),
