@@ -51,7 +51,15 @@ class RunFolder:
         self._lock = FileLock(path / _LOCK)
 
     def __enter__(self) -> RunFolder:
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot be made: {error.strerror}", where=str(self.path), expected="a place that can be written",
+                remedy="Name another folder: --out DIR.",
+            ) from None  # fmt: skip
+        if not os.access(self.path, os.W_OK):
+            raise ArtifactError("cannot be written", where=str(self.path), remedy="Name another folder: --out DIR.")
         if int(os.environ.get("RANK", "0")) == 0:
             self._acquire()
             try:

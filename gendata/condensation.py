@@ -88,7 +88,7 @@ def condense(
     from gendata.checkpoint import RunFolder
 
     out = Path(out)
-    made = open_artifact(out) if out.exists() else None
+    made = open_artifact(out) if out.exists() and not _is_empty(out) else None
     job = _Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
     if made:
         _check_same(job, made, where=str(out))
@@ -109,6 +109,11 @@ def plan(recipe: str | Path | Recipe, *, overrides: tuple[str, ...] = (), data_r
         macs_per_image=job.method.generator.macs_per_image(),
         stages=tuple((stage.name, stage.num_steps) for stage in job.method.stages()),
     )
+
+
+def _is_empty(out: Path) -> bool:
+    """Whether `out` is a folder without anything in it, which the artifact may replace."""
+    return out.is_dir() and next(out.iterdir(), None) is None
 
 
 def _resolved(recipe: str | Path | Recipe, overrides: tuple[str, ...]) -> Recipe:

@@ -268,6 +268,24 @@ def test_a_sheet_that_is_no_png_is_refused_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == list(tmp_path.parent.glob(f".{tmp_path.name}.partial*")) == []
 
 
+def test_info_on_a_file_says_that_it_is_one(command: Command, digits_artifact: Path) -> None:
+    assert "is a file" in command("info", digits_artifact / "config.json").err
+
+
+def test_an_empty_folder_is_as_good_as_none(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    made = command("recipe", "run", "digits/random-real", "--out", tmp_path / "out")
+    assert made.code == 0, made.err
+    assert (tmp_path / "out" / "config.json").is_file()
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    failed = command("recipe", "run", "digits/random-real", "--out", tmp_path / "file" / "out")
+    assert failed.code == 2
+    assert failed.err.startswith("ArtifactError: ")
+
+
 def test_annotate_without_anything_to_state_names_what_it_can_state(command: Command, digits_artifact: Path) -> None:
     failed = command("annotate", digits_artifact)
     assert failed.code == 2

@@ -169,7 +169,8 @@ def read_fields(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise ArtifactError("no such folder", where=str(folder), expected="an artifact")
+        what = "is a file" if folder.is_file() else "no such folder"
+        raise ArtifactError(what, where=str(folder), expected="an artifact's folder")
     if not path.exists():
         raise ArtifactError(f"holds no {MANIFEST}", where=str(folder), expected="an artifact made by gendata")
     fields = parse_json(read_file(path, max_bytes=MAX_MANIFEST_BYTES), where=str(path))

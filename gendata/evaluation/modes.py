@@ -44,7 +44,7 @@ def fresh_matched(bench: Bench) -> RowPlan:
             images=_Fresh(artifact, per_class=bench.ipc, seed=seed),
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
-            distinct_images=bench.num_images * bench.protocol.passes,
+            distinct_images=_distinct(artifact, bench.num_images * bench.protocol.passes),
             num_bytes=artifact.artifact_bytes,
         )
 
@@ -63,7 +63,7 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
             images=_Fresh(artifact, per_class=per_class, seed=seed),
             protocol=_by_steps(bench.protocol, steps),
             steps_per_pass=1,
-            distinct_images=sets * per_class * bench.spec.num_classes,
+            distinct_images=_distinct(artifact, sets * per_class * bench.spec.num_classes),
             num_bytes=artifact.artifact_bytes,
         )
 
@@ -93,6 +93,12 @@ class _Fresh:
 
     def __call__(self, index: int) -> Images:
         return self._artifact.fresh_images(self._index, samples_per_class=self._per_class, seed=self._seed, epoch=index)
+
+
+def _distinct(artifact: CondensedArtifact, drawn: int) -> int:
+    """Different images, at most, among so many drawn ones: a pixel bank has no more than its slots."""
+    bound = artifact.law.num_distinct_per_class
+    return drawn if bound is None else min(drawn, bound * artifact.spec.num_classes)
 
 
 def _artifact(bench: Bench) -> CondensedArtifact:

@@ -22,6 +22,7 @@ class LatentLaw(nn.Module, ABC):
     dim: int  # length of z
     num_uniforms: int  # uniforms in [0, 1) used per sample
     num_normals: int  # standard normals used per sample
+    num_distinct_per_class: int | None = None  # different latents at most, of one class; None: no such bound
 
     def __init__(self, config: Any, *, num_classes: int) -> None:
         super().__init__()

@@ -97,7 +97,7 @@ def test_every_row_is_measured_and_says_what_it_cost(digits_artifact: Path, arti
         assert all(0 <= accuracy <= 1 for accuracy in row.last)
     matched = [rows[key] for key in rows if key[0] in ("artifact", "random-real", "real-stream")]
     assert {(row.images_seen, row.steps, row.passes) for row in matched} == {(4 * 30, 4 * 2, 4)}
-    assert [row.distinct_images for row in matched] == [30, 120, 30, 120]
+    assert [row.distinct_images for row in matched] == [30, 30, 30, 120]  # a bank of 30
     assert rows["artifact", "frozen(30)"].bytes == artifact.artifact_bytes
     assert rows["equal-bytes-real", "real"].bytes <= artifact.artifact_bytes  # type: ignore[operator]
     assert rows["equal-bytes-real", "real"].steps == 8
@@ -148,6 +148,7 @@ def test_fresh_at_names_its_own_budget(bench: Bench) -> None:
     feed = plan.feed(0)
     x, y = feed.images(0)
     assert plan.mode == "fresh@10k"
+    assert feed.distinct_images == 30  # all that the bank holds
     assert (feed.steps, feed.protocol.batch, feed.protocol.lr) == (10_000, 256, 0.01)
     assert len(x) % 256 == 0
     assert torch.bincount(y).unique().numel() == 1
