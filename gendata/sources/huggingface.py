@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -152,12 +153,12 @@ class HuggingFace(DecodedSource):
     def _trusted_folders(self) -> tuple[Path, ...]:
         """Where a row's `path` may lead: into the folder that is read, or to what `datasets` fetched."""
         import datasets
-        from huggingface_hub import constants
 
         config = datasets.config
+        hub = os.environ.get("HF_HUB_CACHE") or Path(config.HF_CACHE_HOME, "hub")
         kept = [config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH]
         name = self.config.dataset
-        own = Path(constants.HF_HUB_CACHE, f"datasets--{name.replace('/', '--')}") if name else self.folder
+        own = Path(hub, f"datasets--{name.replace('/', '--')}") if name else self.folder
         return tuple(Path(folder).resolve() for folder in (own, *kept))
 
     def _label(self, value: Any, index: dict[Any, int], where: str) -> int:
