@@ -17,7 +17,7 @@ help:
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/gendata recipe run digits/generative-demo --out $(DEMO)
-	$(BIN)/gendata sample $(DEMO) --grid demo/grid.png
+	$(BIN)/gendata sample $(DEMO) --grid demo/grid.png --fresh --per-class 10
 	$(BIN)/gendata evaluate $(DEMO) --protocol quick/v1 --write
 	@echo
 	@echo "The artifact is $(DEMO), its samples are demo/grid.png. Next:"
