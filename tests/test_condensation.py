@@ -167,6 +167,12 @@ def test_a_plan_counts_what_a_run_would_do_and_writes_nothing(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_generator_too_costly_to_sample_is_refused_before_training(monkeypatch):
+    monkeypatch.setattr("gendata.artifact.modules.MAX_MACS", 1000)
+    with pytest.raises(ArtifactError, match=r"artifact\.micro_batch.*multiply-accumulates"):
+        condensation.plan(RECIPE, overrides=TINY)
+
+
 def test_matching_from_noise_needs_no_warm_start_and_no_trained_network(tmp_path):
     overrides = (*TINY, "method.options.networks=0", "method.options.reconstruct_steps=0")
     artifact = condense(tmp_path / "digits", overrides=overrides)

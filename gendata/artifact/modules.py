@@ -49,13 +49,16 @@ def check_work(generator: Generator, *, micro_batch: int, where: str) -> None:
     macs = micro_batch * generator.macs_per_image()
     num_bytes = 4 * micro_batch * generator.activation_values_per_image()
     for what, value, most in (
-        ("multiply-accumulates", macs, MAX_MACS), ("bytes of activations", num_bytes, MAX_ACTIVATION_BYTES)
-    ):  # fmt: skip
+        ("multiply-accumulates", macs, MAX_MACS),
+        ("bytes of activations", num_bytes, MAX_ACTIVATION_BYTES),
+    ):
         if value > most:
             raise ArtifactError(
-                f"a micro-batch of {micro_batch} takes {value} {what}", where=where, expected=f"at most {most}",
+                f"a micro-batch of {micro_batch} takes {value} {what}",
+                where=where,
+                expected=f"at most {most}",
                 remedy="Make the artifact with a smaller micro_batch or a narrower generator.",
-            )  # fmt: skip
+            )
 
 
 def load_modules(manifest: Manifest, tensors: Mapping[str, Tensor], *, where: str) -> tuple[Generator, LatentLaw]:
