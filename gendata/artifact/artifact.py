@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,9 +15,10 @@ from gendata.artifact import layout
 from gendata.artifact.canonical import parse_json, sha256_of
 from gendata.artifact.draft import Draft, files_of
 from gendata.artifact.manifest import Manifest, Normalisation, read_fields, read_manifest
-from gendata.artifact.modules import SOFT_LABELS, check_shapes, load_modules
+from gendata.artifact.modules import SOFT_LABELS, WHITENING_MATRIX, WHITENING_MEAN, check_shapes, load_modules
 from gendata.artifact.probes import verify_probes
 from gendata.artifact.sampling import SampleKey, fresh_key, frozen_key, sample_images
+from gendata.artifact.space import SpaceName, SpaceTransform, Whitener, fit_whitening, pictures
 from gendata.artifact.weights import check_header, read_weights
 from gendata.errors import ArtifactError, SpecError
 from gendata.generators.generator import Generator
@@ -26,6 +28,15 @@ from gendata.spec import SampleSpec
 __all__ = ["CondensedArtifact", "Draft", "Normalisation", "open_artifact", "save_artifact"]
 
 MAX_EVALUATIONS_BYTES = 16 << 20
+
+
+class _Parts(NamedTuple):
+    """What the weights file holds."""
+
+    generator: Generator
+    law: LatentLaw
+    soft_labels: Tensor | None
+    whitener: Whitener | None
 
 
 class CondensedArtifact:
@@ -82,19 +93,60 @@ class CondensedArtifact:
 
     @property
     def generator(self) -> Generator:
-        return self._parts[0]
+        return self._parts.generator
 
     @property
     def law(self) -> LatentLaw:
-        return self._parts[1]
+        return self._parts.law
 
     @property
     def soft_labels(self) -> Tensor | None:
-        """(ipc * classes, classes) float32 of the frozen set; None: hard labels."""
-        return self._parts[2]
+        """(ipc * classes, classes) float32 of the frozen set, as `manifest.labels.values` says; None: hard labels."""
+        return self._parts.soft_labels
+
+    @property
+    def sample_dtype(self) -> torch.dtype:
+        """uint8: pixels; float32: values in `space`, unclamped."""
+        dtype: torch.dtype = getattr(torch, self.manifest.sampling.dtype)
+        return dtype
+
+    @property
+    def space(self) -> SpaceName:
+        """Where samples live: "image": pixels, in [0, 1] where they are floats; else the values a student is fed."""
+        return self.manifest.space.name if self.manifest.space else "image"
+
+    def space_transform(self, train_u8: Tensor | None = None) -> SpaceTransform:
+        """What brings real images uint8 (N, C, H, W) into the space of the samples, float32.
+
+        Args:
+            train_u8: the source's training images; asked for only where a whitening is not stored.
+
+        Raises:
+            SpecError: the whitening is not stored, and there are no training images to fit it to.
+        """
+        space, normal, whitener = self.manifest.space, self.manifest.normalisation, self._parts.whitener
+        if space and space.whitening and not space.whitening.stored:
+            if train_u8 is None:
+                raise SpecError(
+                    "the whitening of its samples is named, not stored",
+                    where=str(self.path),
+                    expected="the training images that it is fitted to",
+                    remedy="Give them: artifact.space_transform(train_images).",
+                )
+            whitener = fit_whitening(train_u8, space.whitening, mean=normal.mean, std=normal.std)
+        return SpaceTransform(space, mean=normal.mean, std=normal.std, whitener=whitener)
+
+    def to_space(self, x_u8: Tensor) -> Tensor:
+        """Real images uint8 (N, C, H, W) in the space of the samples, float32; see `space_transform`."""
+        return self.space_transform()(x_u8)
+
+    def to_pictures(self, x: Tensor) -> Tensor:
+        """Samples (N, C, H, W) as uint8 to look at; for whitened ones, whose pixels are lost, stretched values."""
+        normal = self.manifest.normalisation
+        return pictures(x, self.manifest.space, mean=normal.mean, std=normal.std)
 
     def frozen_images(self, index: NDArray[np.int64] | None = None) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) uint8 and labels (N,) int64 of the frozen set, class-major.
+        """Images (N, C, H, W) of `sample_dtype` and labels (N,) int64 of the frozen set, class-major.
 
         Args:
             index: which ones, any order; None: all of them.
@@ -106,7 +158,7 @@ class CondensedArtifact:
     def fresh_images(
         self, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) uint8 and labels (N,) int64, drawn anew for (seed, epoch).
+        """Images (N, C, H, W) of `sample_dtype` and labels (N,) int64, drawn anew for (seed, epoch).
 
         Args:
             index: which ones of an epoch of samples_per_class * classes, class-major.
@@ -127,15 +179,21 @@ class CondensedArtifact:
         return read_evaluations(self.path, self.manifest, verify=self._verify)
 
     def _sample(self, key: SampleKey) -> tuple[Tensor, Tensor]:
-        images = sample_images(self.generator, self.law, **key, micro_batch=self.manifest.sampling.micro_batch)
+        micro_batch = self.manifest.sampling.micro_batch
+        images = sample_images(self.generator, self.law, **key, micro_batch=micro_batch, dtype=self.sample_dtype)
         return images, key["y"]
 
     @cached_property
-    def _parts(self) -> tuple[Generator, LatentLaw, Tensor | None]:
+    def _parts(self) -> _Parts:
         facts = self.manifest.files[layout.WEIGHTS]
         tensors = read_weights(self.path, self.manifest.weights, facts, verify=self._verify)
         where = str(self.path / layout.MANIFEST)
-        return (*load_modules(self.manifest, tensors, where=where), tensors.get(SOFT_LABELS))
+        stored = WHITENING_MATRIX in tensors
+        return _Parts(
+            *load_modules(self.manifest, tensors, where=where),
+            soft_labels=tensors.get(SOFT_LABELS),
+            whitener=Whitener(tensors[WHITENING_MEAN], tensors[WHITENING_MATRIX]) if stored else None,
+        )
 
 
 def open_artifact(path: str | Path, *, verify: Literal["hash", "none", "probe"] = "hash") -> CondensedArtifact:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gendata.artifact.layout import EVALUATIONS, PREVIEW, WEIGHTS
@@ -22,7 +22,7 @@ makes the images, in {artifact_bytes} bytes.
 import gendata
 
 ds = gendata.load_condensed("path/to/this/folder")
-x, y = ds[0]  # ({channels}, {height}, {width}) float32 in [0, 1], int
+x, y = ds[0]  # ({channels}, {height}, {width}) float32{values}, int
 ```
 
 {preview}
@@ -35,7 +35,7 @@ x, y = ds[0]  # ({channels}, {height}, {width}) float32 in [0, 1], int
 | generator | {generator} |
 | latent law | {latent}, {dim} numbers |
 | labels | {labels} |
-| made by | gendata {gendata}, torch {torch} |
+{told}| made by | gendata {gendata}, torch {torch} |
 | recipe digest | {recipe} |
 | source | {source} |
 | licence of this artifact | {license} |
@@ -65,7 +65,9 @@ def render_card(manifest: Manifest, rows: Sequence[Mapping[str, Any]] = ()) -> b
         generator=_text(manifest.generator.name),
         latent=_text(manifest.latent.name),
         dim=manifest.latent.dim,
-        labels=manifest.labels.kind,
+        labels=_labels(manifest),
+        values=" in [0, 1]" if manifest.sampling.dtype == "uint8" else "",
+        told="".join(f"| {name} | {_text(value)} |\n" for name, value in _told(manifest)),
         gendata=_text(manifest.versions.gendata),
         torch=_text(manifest.versions.torch),
         recipe=_text(manifest.recipe_digest or "none"),
@@ -75,6 +77,22 @@ def render_card(manifest: Manifest, rows: Sequence[Mapping[str, Any]] = ()) -> b
         results=_results(rows),
         citation="<br>".join(map(_text, citations)) or "nothing given",
     ).encode("utf-8")
+
+
+def _labels(manifest: Manifest) -> str:
+    return "hard" if manifest.labels.kind == "hard" else f"soft: {manifest.labels.values}"
+
+
+def _told(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Rows that only some artifacts need."""
+    if manifest.space is not None:
+        yield "values", f"{manifest.space.name}, not pixels: bring real images there with `artifact.to_space`"
+    elif manifest.sampling.dtype == "float32":
+        yield "values", "floats as they are, 0 black and 1 white, unclamped"
+    if manifest.training and manifest.training.lr is not None:
+        yield "learning rate made with it", f"{manifest.training.lr:g}"
+    if manifest.imported is not None:
+        yield "imported from", f"{', '.join(manifest.imported.files)} ({manifest.imported.layout})"
 
 
 def _source(manifest: Manifest) -> str:

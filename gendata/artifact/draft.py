@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import torch
@@ -13,19 +13,22 @@ from gendata.artifact import layout
 from gendata.artifact.card import render_card
 from gendata.artifact.manifest import (
     Frozen,
+    Imported,
     Labels,
     LatentPart,
     Manifest,
     Normalisation,
     Part,
     Sampling,
+    Training,
     Versions,
     seal,
     to_bytes,
     typed,
 )
-from gendata.artifact.modules import SOFT_LABELS, check_shapes, load_modules
+from gendata.artifact.modules import SOFT_LABELS, WHITENING_MATRIX, WHITENING_MEAN, check_shapes, load_modules
 from gendata.artifact.probes import make_probes
+from gendata.artifact.space import Space, Whitener
 from gendata.artifact.storage import StorageDtype
 from gendata.artifact.weights import write_weights
 from gendata.errors import ArtifactError
@@ -36,6 +39,7 @@ from gendata.recipe import Recipe
 from gendata.spec import SampleSpec, SourceFacts
 
 _MAX_PREVIEW_BYTES = 16 << 20
+_SUM_TOLERANCE = 1e-2  # of a row of probabilities; float16 rounds a thousand of them that far
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -58,6 +62,12 @@ class Draft:
     license: str | None = None
     citation: str | None = None
     soft_labels: Tensor | None = None  # (ipc * classes, classes) float, of the frozen set; None: hard labels
+    label_values: Literal["probabilities", "logits", "targets"] = "probabilities"  # what soft labels are
+    dtype: Literal["uint8", "float32"] = "uint8"  # of samples; float32: the generator's values, unclamped
+    space: Space | None = None  # None: samples are pixels in [0, 1]; another one needs float32
+    whitener: Whitener | None = None  # where `space` stores its whitening
+    training: Training | None = None
+    imported: Imported | None = None
     packed: bool = True  # False: one safetensors entry per tensor, larger and easier to read elsewhere
 
 
@@ -85,12 +95,15 @@ def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, by
                 dim=draft.law.dim,
                 rng=RNG,
             ),
-            labels=Labels(kind="hard" if draft.soft_labels is None else "soft"),
+            labels=Labels(kind="hard" if draft.soft_labels is None else "soft", values=draft.label_values),
             spec=draft.spec,
             frozen=Frozen(ipc=draft.ipc, seed=draft.frozen_seed),
-            sampling=Sampling(micro_batch=draft.micro_batch),
+            sampling=Sampling(micro_batch=draft.micro_batch, dtype=draft.dtype),
             weights=weights,
             normalisation=draft.normalisation,
+            space=draft.space,
+            training=draft.training,
+            imported=draft.imported,
             recipe=_told_recipe(draft.recipe),
             recipe_digest=draft.recipe.digest() if draft.recipe else None,
             source=draft.source,
@@ -123,8 +136,22 @@ def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
     state = {f"generator.{name}": tensor for name, tensor in draft.generator.state_dict().items()}
     state |= {f"latent.{name}": tensor for name, tensor in draft.law.state_dict().items()}
     if draft.soft_labels is not None:
-        state[SOFT_LABELS] = draft.soft_labels
+        state[SOFT_LABELS] = _checked_labels(draft.soft_labels, draft.label_values)
+    if draft.whitener is not None:
+        state |= {WHITENING_MEAN: draft.whitener.mean, WHITENING_MATRIX: draft.whitener.matrix}
     return {name: (tensor, _storage_of(tensor, draft.storage)) for name, tensor in state.items()}
+
+
+def _checked_labels(labels: Tensor, values: str) -> Tensor:
+    sums = labels.double().sum(1)
+    if values == "probabilities" and not bool((labels >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()):
+        raise ArtifactError(
+            f"soft labels reach from {labels.min().item():.3g} to {labels.max().item():.3g}, their sums from "
+            f"{sums.min().item():.3g} to {sums.max().item():.3g}",
+            expected="probabilities: none below 0, every row's sum 1",
+            remedy="Say what they are: label_values is logits or targets.",
+        )
+    return labels
 
 
 def _storage_of(tensor: Tensor, storage: str) -> StorageDtype:

@@ -16,6 +16,7 @@ import msgspec
 
 from gendata.artifact.canonical import parse_json, pretty, sha256_of
 from gendata.artifact.layout import MANIFEST, WEIGHTS, FileFacts, is_listable, read_file
+from gendata.artifact.space import Space
 from gendata.artifact.storage import TensorEntry
 from gendata.errors import ArtifactError, IntegrityError, UnsupportedVersionError
 from gendata.latents.philox import RNG
@@ -55,10 +56,13 @@ class LatentPart(Part, frozen=True, kw_only=True):
     rng: str  # scheme of the random numbers
 
 
-class Labels(msgspec.Struct, frozen=True, kw_only=True):
+class Labels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """hard: the class alone. soft: also the tensor `labels.soft` (frozen images, classes)."""
 
     kind: Literal["hard", "soft"]
+    # Of soft labels. probabilities: rows sum to 1; logits: softmax makes them so; targets: of a squared error, largest
+    # at the class.
+    values: Literal["probabilities", "logits", "targets"] = "probabilities"
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,11 +73,11 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """How generator outputs in [0, 1] become stored values."""
+    """How generator outputs become samples: uint8 from [0, 1], or float32 as they are, unclamped."""
 
     micro_batch: int  # images per generator call, always full
-    rounding: Literal["half-even"] = "half-even"  # of x * 255
-    dtype: Literal["uint8"] = "uint8"
+    rounding: Literal["half-even"] = "half-even"  # of x * 255; of uint8 alone
+    dtype: Literal["uint8", "float32"] = "uint8"
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,10 +89,28 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Normalisation(msgspec.Struct, frozen=True, kw_only=True):
-    """Per channel, of the source's training images in [0, 1]; for evaluation, never applied to the samples."""
+    """Per channel, of the source's training images in [0, 1]; for evaluation, never applied to the samples.
+
+    Where the samples' space is another than pixels it is part of what they mean, and of artifact_id.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True):
+    """What the maker of the samples advises whoever trains on them; no part of artifact_id."""
+
+    lr: float | None = None  # learning rate of plain SGD, learned along with the samples (MTT); None: none
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose files the samples were taken from; no part of artifact_id."""
+
+    layout: str  # as `gendata import --layout` calls it: "dc"
+    files: dict[str, str]  # name, without its folder, to sha256
+    set_index: int | None = None  # which of several sets in one file; None: there was one
+    num_sets: int = 1
 
 
 class Versions(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +136,7 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True):
     fresh_seed: int
     fresh_epoch: int
     latents_sha256: str  # over z (float32) and y (int64), little-endian, frozen then fresh
-    tolerance: int  # largest step between uint8 images that still passes
+    tolerance: int  # largest step between uint8 images that still passes; of float32 ones, in 255ths
     made_on: Machine
 
 
@@ -134,6 +156,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling
     weights: Weights
     normalisation: Normalisation
+    space: Space | None = None  # None: pixels in [0, 1]
+    training: Training | None = None
+    imported: Imported | None = None  # None: made by gendata
     recipe: dict[str, Any] | None = None  # resolved; None: not made by a recipe
     recipe_digest: str | None = None
     source: SourceFacts | None = None  # None: unknown
@@ -156,8 +181,10 @@ def seal(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def artifact_id_of(fields: dict[str, Any]) -> str:
-    """sha256 over what decides the samples: weights, generator, latents, labels, spec, frozen set, sampling."""
+    """sha256 over what decides the samples: weights, generator, latents, labels, spec, frozen set, sampling, space."""
     identity = {name: fields[name] for name in _IDENTITY}
+    if fields.get("space") is not None:
+        identity |= {name: fields[name] for name in ("space", "normalisation")}
     return sha256_of({**identity, "weights": fields["weights"]["sha256"]})
 
 
@@ -243,6 +270,7 @@ def _check_version(fields: dict[str, Any], *, where: str) -> None:
 
 def _faults(manifest: Manifest) -> Iterator[str]:
     yield from _spec_faults(manifest)
+    yield from _space_faults(manifest)
     yield from _sampling_faults(manifest)
     yield from _weights_faults(manifest)
     yield from _file_faults(manifest)
@@ -264,8 +292,23 @@ def _spec_faults(manifest: Manifest) -> Iterator[str]:
         yield "normalisation.std holds a number that is not above 0"
 
 
+def _space_faults(manifest: Manifest) -> Iterator[str]:
+    space, training = manifest.space, manifest.training
+    if space is not None and manifest.sampling.dtype != "float32":
+        yield f"sampling.dtype is {manifest.sampling.dtype!r}, expected 'float32' where space is {space.name!r}"
+    if space is not None and (space.name == "zca") != (space.whitening is not None):
+        yield f"space is {space.name!r} {'with' if space.whitening else 'without'} a whitening; zca has one, alone"
+    if space is not None and space.whitening is not None and not 0 <= space.whitening.ridge < math.inf:
+        yield f"space.whitening.ridge is {space.whitening.ridge}, expected 0 or more"
+    if manifest.labels.kind == "hard" and manifest.labels.values != "probabilities":
+        yield f"labels.values is {manifest.labels.values!r}, which hard labels have not"
+    if training is not None and training.lr is not None and not 0 < training.lr < math.inf:
+        yield f"training.lr is {training.lr}, expected above 0"
+
+
 def _sampling_faults(manifest: Manifest) -> Iterator[str]:
     frozen, micro_batch = manifest.frozen, manifest.sampling.micro_batch
+    value_bytes = 1 if manifest.sampling.dtype == "uint8" else 4
     if frozen.ipc < 1:
         yield f"frozen.ipc is {frozen.ipc}, expected at least 1"
     if not 0 <= frozen.seed < 2**63:
@@ -273,8 +316,9 @@ def _sampling_faults(manifest: Manifest) -> Iterator[str]:
     if not 1 <= micro_batch <= MAX_MICRO_BATCH:
         yield f"sampling.micro_batch is {micro_batch}, expected 1 to {MAX_MICRO_BATCH}"
     for name, count in (("the frozen set", manifest.num_frozen), ("a micro-batch", micro_batch)):
-        if count * manifest.spec.num_pixels > MAX_FROZEN_BYTES:
-            yield f"{name} would take {count * manifest.spec.num_pixels} bytes, expected at most {MAX_FROZEN_BYTES}"
+        num_bytes = count * manifest.spec.num_pixels * value_bytes
+        if num_bytes > MAX_FROZEN_BYTES:
+            yield f"{name} would take {num_bytes} bytes, expected at most {MAX_FROZEN_BYTES}"
     if not 1 <= manifest.latent.dim <= 1 << 20:
         yield f"latent.dim is {manifest.latent.dim}, expected 1 to {1 << 20}"
     if manifest.latent.rng != RNG:

@@ -14,6 +14,7 @@ from gendata.latents.law import LatentLaw
 from gendata.registry import GENERATORS, LATENTS
 
 SOFT_LABELS = "labels.soft"
+WHITENING_MEAN, WHITENING_MATRIX = "space.mean", "space.matrix"
 MAX_MACS = 2**44  # of one micro-batch: minutes on one core
 MAX_ACTIVATION_BYTES = 2**33  # of one micro-batch
 _MAX_FAULTS_TOLD = 8
@@ -113,6 +114,9 @@ def _expected(manifest: Manifest, generator: Generator, law: LatentLaw) -> dict[
             expected[prefix + name] = (tuple(tensor.shape), tensor.dtype == torch.uint8)
     if manifest.labels.kind == "soft":
         expected[SOFT_LABELS] = ((manifest.num_frozen, manifest.spec.num_classes), False)
+    if manifest.space and manifest.space.whitening and manifest.space.whitening.stored:
+        num_values = manifest.spec.num_pixels
+        expected |= {WHITENING_MEAN: ((num_values,), False), WHITENING_MATRIX: ((num_values, num_values), False)}
     return expected
 
 

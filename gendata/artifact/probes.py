@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -38,7 +39,7 @@ class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine reproduced."""
 
     tier: Literal[0, 1, 2, 3]  # 0: the artifact has no probes
-    max_step: int | None  # largest uint8 difference; None: no images to compare
+    max_step: int | None  # largest uint8 difference, of float32 in 255ths; None: no images to compare
     same_machine: bool  # the kind of machine that stored the probes
 
     @property
@@ -86,7 +87,7 @@ def verify_probes(artifact: CondensedArtifact) -> ProbeReport:
         return ProbeReport(tier=1, max_step=None, same_machine=same)
     if stored.shape != images.shape:
         raise ArtifactError(f"images are {tuple(stored.shape)}", where=f"{where}/{PROBES}", expected=str(images.shape))
-    step = int((stored.int() - images.cpu().int()).abs().max())
+    step = _largest_step(stored, images.cpu())
     if step > probes.tolerance:
         raise IntegrityError(
             f"the probes' images differ by {step} of 255", where=where, expected=f"at most {probes.tolerance}",
@@ -101,7 +102,7 @@ def this_machine() -> Machine:
 
 
 def _draw(manifest: Manifest, probes: Probes, generator: Generator, law: LatentLaw) -> tuple[str, Tensor]:
-    """sha256 over latents and labels, and the images (n, C, H, W) uint8: frozen probes, then fresh ones."""
+    """sha256 over latents and labels, and the images (n, C, H, W): frozen probes, then fresh ones."""
     ipc = manifest.frozen.ipc
     keys = (
         frozen_key(np.array(probes.frozen, dtype=np.int64), ipc=ipc, seed=manifest.frozen.seed),
@@ -114,8 +115,17 @@ def _draw(manifest: Manifest, probes: Probes, generator: Generator, law: LatentL
     for key in keys:
         z = draw_latents(law, **key)
         digest.update(z.contiguous().numpy().astype("<f4").tobytes() + key["y"].numpy().astype("<i8").tobytes())
-        images.append(render(generator, z, key["y"], micro_batch=manifest.sampling.micro_batch).cpu())
+        micro_batch, dtype = manifest.sampling.micro_batch, getattr(torch, manifest.sampling.dtype)
+        images.append(render(generator, z, key["y"], micro_batch=micro_batch, dtype=dtype).cpu())
     return digest.hexdigest(), torch.cat(images)
+
+
+def _largest_step(stored: Tensor, drawn: Tensor) -> int:
+    """Largest difference between uint8 images; between float32 ones, in 255ths and rounded up."""
+    if stored.dtype == torch.uint8:
+        return int((stored.int() - drawn.int()).abs().max())
+    step = float((stored - drawn).abs().max()) * 255
+    return math.ceil(step) if math.isfinite(step) else 2**31 - 1
 
 
 def _stored_images(artifact: CondensedArtifact) -> Tensor | None:
@@ -126,6 +136,7 @@ def _stored_images(artifact: CondensedArtifact) -> Tensor | None:
         images = safetensors.torch.load(read_listed(artifact.path, PROBES, facts, verify=True)).get("images")
     except SafetensorError as error:
         raise ArtifactError(f"is not a safetensors file ({error})", where=str(artifact.path / PROBES)) from None
-    if images is None or images.dtype != torch.uint8:
-        raise ArtifactError("holds no uint8 tensor called images", where=str(artifact.path / PROBES))
+    if images is None or images.dtype != artifact.sample_dtype:
+        expected = artifact.manifest.sampling.dtype
+        raise ArtifactError(f"holds no {expected} tensor called images", where=str(artifact.path / PROBES))
     return images

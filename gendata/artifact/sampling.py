@@ -56,8 +56,9 @@ def sample_images(
     epoch: int,
     stream: str,
     micro_batch: int,
+    dtype: torch.dtype = torch.uint8,
 ) -> Tensor:
-    """Images (N, C, H, W) uint8 of the samples `index`, on the generator's device.
+    """Images (N, C, H, W) of the samples `index`, on the generator's device.
 
     Args:
         generator: any device; run in eval mode and float32, left as it was.
@@ -67,12 +68,13 @@ def sample_images(
         slot: (N,) int64, position inside the class in the frozen set; -1 for fresh samples.
         seed, epoch, stream: the rest of the key; see `gendata.latents.philox`.
         micro_batch: images per generator call; another value may change a pixel by one step.
+        dtype: uint8, or float32: the generator's values as they are.
 
     Raises:
         SpecError: lengths differ, a number of the key is out of range, or the law is not on the host.
     """
     z = draw_latents(law, y, index, slot, seed=seed, epoch=epoch, stream=stream)
-    return render(generator, z, y, micro_batch=micro_batch)
+    return render(generator, z, y, micro_batch=micro_batch, dtype=dtype)
 
 
 @torch.inference_mode()
@@ -91,19 +93,19 @@ def draw_latents(
     return law(uniforms, normals, y.cpu(), slot.cpu())
 
 
-def render(generator: Generator, z: Tensor, y: Tensor, *, micro_batch: int) -> Tensor:
-    """Images (N, C, H, W) uint8 of latents `z` and labels `y`, rounded half to even."""
+def render(generator: Generator, z: Tensor, y: Tensor, *, micro_batch: int, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Images (N, C, H, W) of latents `z` and labels `y`: uint8, rounded half to even, or float32 as they are."""
     state = generator.state_dict()
     device = next(iter(state.values())).device if state else torch.device("cpu")
-    images = torch.empty((len(z), *generator.spec.shape), dtype=torch.uint8, device=device)
+    images = torch.empty((len(z), *generator.spec.shape), dtype=dtype, device=device)
     # Made outside inference mode, so that the caller may do with it what any tensor allows.
     with torch.inference_mode(), _exact(generator, device):
         for start in range(0, len(z), micro_batch):
             stop = min(start + micro_batch, len(z))
             z_padded, y_padded = z.new_zeros(micro_batch, z.shape[1]), y.new_zeros(micro_batch)
             z_padded[: stop - start], y_padded[: stop - start] = z[start:stop], y[start:stop]
-            x = generator(z_padded.to(device), y_padded.to(device))
-            images[start:stop] = x[: stop - start].mul(255).round().clamp(0, 255).to(torch.uint8)
+            x = generator(z_padded.to(device), y_padded.to(device))[: stop - start]
+            images[start:stop] = x.mul(255).round().clamp(0, 255) if dtype == torch.uint8 else x
     return images
 
 

@@ -24,7 +24,8 @@ class GeneratedDataset(Dataset[Any]):
 
     By default the frozen set (IPC images per class, always the same); `ds.fresh()` draws new ones each epoch. A slice,
     list, array or mask gives a ready batch: images (N, C, H, W) and labels (N,) int64. An index may also be an
-    (epoch, index) pair. Values are uint8 / 255 exactly.
+    (epoch, index) pair. Values are uint8 / 255 exactly; those of a bank of floats (`artifact.sample_dtype`)
+    are as stored, unclamped and in its space (`artifact.space`).
 
     Promises: a sample is bit-identical whatever the batch, order, number of workers or start method; global random
     state is neither read nor changed; the pickle is small (it names the artifact's folder).

@@ -22,7 +22,7 @@ _MAX_CLASSES = 100  # rows of a sheet; more than that nobody looks at
 def sample_grid(
     artifact: CondensedArtifact, *, per_class: int | None = None, fresh: bool = False, seed: int = 0
 ) -> Tensor:
-    """Images (classes, per_class, C, H, W) uint8 of the first 100 classes.
+    """Images (classes, per_class, C, H, W) uint8 of the first 100 classes; see `to_pictures` for floats.
 
     Args:
         artifact: what to sample.
@@ -44,11 +44,11 @@ def sample_grid(
         )
     if fresh:
         index = np.arange(num_classes * columns)
-        x_u8, _ = artifact.fresh_images(index, samples_per_class=columns, seed=seed, epoch=0)
+        x, _ = artifact.fresh_images(index, samples_per_class=columns, seed=seed, epoch=0)
     else:
         index = np.arange(num_classes)[:, None] * artifact.ipc + np.arange(columns)
-        x_u8, _ = artifact.frozen_images(index.reshape(-1))
-    return x_u8.reshape(num_classes, columns, *artifact.spec.shape)
+        x, _ = artifact.frozen_images(index.reshape(-1))
+    return artifact.to_pictures(x).reshape(num_classes, columns, *artifact.spec.shape)
 
 
 def grid_png(x_u8: Tensor) -> bytes:

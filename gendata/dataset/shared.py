@@ -18,22 +18,29 @@ _log = logging.getLogger("gendata")
 
 
 class SharedImages:
-    """uint8 images (N, C, H, W) in zeroed memory, and one flag per block of rows: filled or not.
+    """Images (N, C, H, W) in zeroed memory, and one flag per block of rows: filled or not.
 
     Anonymous shared memory: forked workers see what any of them wrote, nothing has a name, nothing is left behind,
     and pages cost nothing until they are written. Spawned workers get it through torch's own shared memory; any other
     pickle carries no pixels. There is no lock, since whoever fills a block writes the same bytes.
     """
 
-    def __init__(self, shape: tuple[int, int, int, int], *, block: int, memory: Tensor | None = None) -> None:
-        self.shape, self.block = shape, block
-        num_values = shape[0] * shape[1] * shape[2] * shape[3]
+    def __init__(
+        self,
+        shape: tuple[int, int, int, int],
+        *,
+        block: int,
+        dtype: torch.dtype = torch.uint8,
+        memory: Tensor | None = None,
+    ) -> None:
+        self.shape, self.block, self.dtype = shape, block, dtype
+        num_bytes = shape[0] * shape[1] * shape[2] * shape[3] * dtype.itemsize
         num_blocks = -(-shape[0] // block)
         if memory is None:
-            memory = torch.frombuffer(mmap.mmap(-1, num_values + num_blocks), dtype=torch.uint8)
+            memory = torch.frombuffer(mmap.mmap(-1, num_bytes + num_blocks), dtype=torch.uint8)
         self._memory = memory
-        self.pixels = memory[:num_values].view(shape)
-        self.filled = memory[num_values:]  # (num_blocks,) 0 or 1; set after the pixels of the block
+        self.pixels = memory[:num_bytes].view(dtype).view(shape)
+        self.filled = memory[num_bytes:]  # (num_blocks,) 0 or 1; set after the pixels of the block
         self._complete = False  # this process has seen that all are filled
 
     def fill(self, rows: Integers, make: Callable[[Integers], Tensor]) -> None:
@@ -48,7 +55,7 @@ class SharedImages:
         self._complete = bool(self.filled.all())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_received, (self.shape, self.block, self._portable()))
+        return (_received, (self.shape, self.block, self.dtype, self._portable()))
 
     def _portable(self) -> Tensor | None:
         if get_spawning_popen() is None:
@@ -61,5 +68,5 @@ class SharedImages:
             return None
 
 
-def _received(shape: tuple[int, int, int, int], block: int, memory: Tensor | None) -> SharedImages:
-    return SharedImages(shape, block=block, memory=memory)
+def _received(shape: tuple[int, int, int, int], block: int, dtype: torch.dtype, memory: Tensor | None) -> SharedImages:
+    return SharedImages(shape, block=block, dtype=dtype, memory=memory)

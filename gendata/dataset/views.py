@@ -21,7 +21,7 @@ _MAX_SEED = 2**63
 
 
 class View(ABC):
-    """Samples of one artifact, class after class, as uint8 images.
+    """Samples of one artifact, class after class, in its `sample_dtype`: uint8, or float32 in its space.
 
     Promise: sample (artifact, view, epoch, index) is one image, bit for bit, whatever is asked for along with it and
     in whichever process.
@@ -45,11 +45,11 @@ class View(ABC):
 
     @abstractmethod
     def image(self, index: int, epoch: int) -> Tensor:
-        """One image (C, H, W) uint8."""
+        """One image (C, H, W)."""
 
     @abstractmethod
     def images(self, rows: Rows) -> Tensor:
-        """Images (len(rows.positions), C, H, W) uint8."""
+        """Images (len(rows.positions), C, H, W)."""
 
     @property
     def epoch(self) -> int:
@@ -67,14 +67,15 @@ class View(ABC):
 class FrozenView(View):
     """The frozen set: IPC images per class, the same in every epoch.
 
-    Each block is generated when it is first asked for, kept as uint8, and shared with DataLoader workers.
+    Each block is generated when it is first asked for, kept, and shared with DataLoader workers.
     """
 
     mode = "frozen"
 
     def __init__(self, artifact: CondensedArtifact) -> None:
         super().__init__(artifact, samples_per_class=artifact.ipc)
-        self._store = SharedImages((len(self), *artifact.spec.shape), block=artifact.manifest.sampling.micro_batch)
+        shape, block = (len(self), *artifact.spec.shape), artifact.manifest.sampling.micro_batch
+        self._store = SharedImages(shape, block=block, dtype=artifact.sample_dtype)
 
     def image(self, index: int, epoch: int) -> Tensor:
         self._store.fill(np.array([index]), self._generate)
@@ -129,7 +130,7 @@ class FreshView(View):
     def images(self, rows: Rows) -> Tensor:
         if isinstance(rows.epoch, int):
             return self._generate(rows.positions, rows.epoch)
-        images = torch.empty(len(rows.positions), *self.artifact.spec.shape, dtype=torch.uint8)
+        images = torch.empty(len(rows.positions), *self.artifact.spec.shape, dtype=self.artifact.sample_dtype)
         for epoch in np.unique(rows.epoch).tolist():
             chosen = rows.epoch == epoch
             images[torch.from_numpy(chosen)] = self._generate(rows.positions[chosen], epoch)

@@ -35,7 +35,10 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Images (N, C, H, W), float in [0, 1], from latents (N, latent_dim) and labels (N,) int64."""
+        """Images (N, C, H, W) from latents (N, latent_dim) and labels (N,) int64.
+
+        Float in [0, 1]; only a bank of stored floats gives what it holds, in whatever space the artifact declares.
+        """
 
     @abstractmethod
     def macs_per_image(self) -> int:

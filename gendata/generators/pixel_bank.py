@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import torch
@@ -13,10 +13,11 @@ from gendata.generators.generator import Generator
 from gendata.spec import SampleSpec
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of `pixel-bank`."""
 
     slots: int  # stored images per class
+    values: Literal["uint8", "float32"] = "uint8"  # pixels, or any numbers, which come back as they are
 
     def __post_init__(self) -> None:
         if not 1 <= self.slots <= 2**20:
@@ -24,7 +25,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class PixelBank(Generator):
-    """x = images[y, z] / 255: z is the slot, a whole number 0 .. slots - 1 in a float; see the latent law `slot`."""
+    """x = images[y, z], bytes / 255: z is the slot, a whole number 0 .. slots - 1 in a float; see the law `slot`."""
 
     Config = Config
 
@@ -35,7 +36,7 @@ class PixelBank(Generator):
                 f"latent dimension {latent_dim}", where="pixel-bank", expected="1", remedy="Use the latent law 'slot'."
             )
         shape = (spec.num_classes, config.slots, *spec.shape)
-        self.register_buffer("images", torch.zeros(shape, dtype=torch.uint8))
+        self.register_buffer("images", torch.zeros(shape, dtype=getattr(torch, config.values)))
         self.images: Tensor
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
@@ -51,7 +52,8 @@ class PixelBank(Generator):
                 where="pixel-bank",
                 expected=f"whole numbers 0 to {self.config.slots - 1}",
             )
-        return self.images[y, slot].to(torch.float32) / 255.0
+        images = self.images[y, slot].to(torch.float32)
+        return images / 255.0 if self.config.values == "uint8" else images
 
     def macs_per_image(self) -> int:
         return 0  # a look-up

@@ -170,7 +170,7 @@ def test_soft_labels_are_stored_counted_and_given_back(artifact, make_draft, tmp
 
 def test_soft_labels_of_another_count_are_refused(make_draft, tmp_path):
     with pytest.raises(ArtifactError, match=r"labels\.soft.*\[14, 3\].*\[15, 3\]"):
-        save_artifact(tmp_path / "b", make_draft(soft_labels=torch.ones(14, 3)))
+        save_artifact(tmp_path / "b", make_draft(soft_labels=torch.ones(14, 3) / 3))
 
 
 def test_the_recipe_is_kept_without_its_measurements(make_draft, tmp_path):
