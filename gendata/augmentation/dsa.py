@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
+from typing import ClassVar, Literal
 
 import msgspec
 import torch
@@ -22,6 +23,8 @@ from torch.nn import functional
 
 class Dsa(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The augmentation's settings; defaults are the published numbers."""
+
+    space: ClassVar[Literal["uint8", "normalised"]] = "normalised"
 
     strategy: str = "color_crop_cutout_flip_scale_rotate"  # operations joined by "_"; leave flip out for digits
     brightness: float = 1.0  # added offset within +-brightness / 2

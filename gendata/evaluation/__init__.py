@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
     from gendata.evaluation.progress import Progress
-    from gendata.evaluation.protocols import Protocol
+    from gendata.evaluation.protocol import Protocol
     from gendata.evaluation.report import Report
     from gendata.sources.source import Source
 
@@ -20,30 +20,39 @@ def evaluate(
     protocol: str | Protocol | None = None,
     runs: int | None = None,
     rows: Sequence[str] | None = None,
+    networks: Sequence[str] | None = None,
     source: Source | None = None,
     data_root: Path | None = None,
-    network: str | None = None,
+    teacher: Path | None = None,
     device: str | None = None,
     progress: Progress | None = None,
+    jobs: int = 1,
+    resume: bool = True,
     seed: int = 0,
 ) -> Report:
     """Trains students on the artifact and on its baselines, and tests them on real images.
 
     The same arguments give the same numbers again on the same machine. The test set is touched once per network,
-    after the last pass, unless the protocol says otherwise.
+    after the last pass, unless the protocol says otherwise; then every line of the report says so.
 
     Args:
         artifact: an opened artifact, or the path of its folder.
-        protocol: a name ("dsa/v1"; "dsa" is its newest version) or a record; None: the one that the artifact's recipe
-            names, else "quick/v1".
+        protocol: a name ("dsa/v1"; "dsa" is its newest version), a suite's name ("dc-bench/v1") or a record; None: the
+            one that the artifact's recipe names, else "quick/v1".
         runs: networks per row; None: as the recipe says where the protocol is its own, else as the protocol says.
         rows: which to measure, in this order: "frozen", "fresh-matched", "fresh@10k" (any count of thousand steps),
-            "random-real", "equal-bytes-real", "real-stream", "real-full"; None: all but fresh@.
+            "random-real", "herding", "k-center", "equal-bytes-real", "real-stream", "real-full"; None: all but fresh@,
+            herding and k-center.
+        networks: students, each for every row; None: the protocol's. `gendata.networks.TRANSFER` are the usual ones of
+            a cross-architecture table.
         source: the real data; None: the source that the manifest names.
         data_root: where local copies of that source are; None: see `gendata.sources`.
-        network: another student than the protocol's.
+        teacher: a teacher's folder, for protocols whose labels come from one; its bytes count.
         device: of training: "cpu", "cuda"; None: a GPU if there is one.
         progress: is told about rows and steps; None: silence.
+        jobs: processes that train networks side by side.
+        resume: networks that an earlier evaluation finished on this machine, with everything equal, are not trained
+            again; results are kept in $GENDATA_CACHE/evaluations.
         seed: of everything random: initialisations, shuffles, augmentations, baselines' draws.
 
     Raises:
@@ -52,17 +61,61 @@ def evaluate(
             measured; one that could not beside others that could is in `skipped`.
         SourceError: the real data is missing, or is not the data that the manifest names.
     """
-    from gendata.evaluation.evaluator import evaluate_rows
+    from gendata.evaluation.evaluator import Conditions, evaluate_artifact
 
-    return evaluate_rows(
-        artifact,
-        protocol=protocol,
+    conditions = Conditions(
         runs=runs,
         rows=rows,
-        source=source,
-        data_root=data_root,
-        network=network,
+        networks=networks,
+        teacher=teacher,
         device=device,
         progress=progress,
+        jobs=jobs,
+        resume=resume,
         seed=seed,
     )
+    return evaluate_artifact(artifact, conditions, protocol=protocol, source=source, data_root=data_root)
+
+
+def evaluate_real(
+    source: Source,
+    *,
+    ipc: int,
+    num_bytes: int = 0,
+    protocol: str | Protocol = "quick/v1",
+    runs: int | None = None,
+    rows: Sequence[str] | None = None,
+    networks: Sequence[str] | None = None,
+    teacher: Path | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    jobs: int = 1,
+    resume: bool = True,
+    seed: int = 0,
+) -> Report:
+    """The rows of real images alone, for a budget that no artifact has to have.
+
+    Args:
+        source: the real data.
+        ipc: images per class of a pass.
+        num_bytes: what equal-bytes-real may cost; 0: that row is left out.
+        protocol, runs, rows, networks, teacher, device, progress, jobs, resume, seed: as of `evaluate`.
+
+    Raises:
+        As `evaluate`.
+    """
+    from gendata.evaluation.evaluator import Conditions, Subject, evaluate_subject
+
+    conditions = Conditions(
+        runs=runs,
+        rows=rows,
+        networks=networks,
+        teacher=teacher,
+        device=device,
+        progress=progress,
+        jobs=jobs,
+        resume=resume,
+        seed=seed,
+    )
+    subject = Subject(source=source, ipc=ipc, artifact_bytes=num_bytes)
+    return evaluate_subject(subject, conditions, protocol=protocol)

@@ -22,35 +22,42 @@ def random_real(bench: Bench) -> RowPlan:
         chosen = balanced_indices(bench.pool.y, per_class=bench.ipc, seed=derive(seed, "random-real"))
         images = bench.pool.x[torch.from_numpy(chosen)], bench.pool.y[torch.from_numpy(chosen)]
         return Feed(
-            images=lambda index: images,
+            images=bench.passes_over(images, seed=seed),
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
-            distinct_images=bench.num_images,
-            num_bytes=bench.num_images * bench.spec.num_pixels,
+            distinct_images=len(chosen),
+            num_bytes=len(chosen) * bench.spec.num_pixels,
         )
 
-    return RowPlan(name="random-real", mode="real", feed=feed)
+    return RowPlan(name="random-real", mode="real", feed=feed, follows_from="ipc")
 
 
 def real_stream(bench: Bench) -> RowPlan:
     """New real images in every pass, at the frozen row's budget: the bound of any sampler at that budget."""
 
     def feed(seed: int) -> Feed:
-        stream = _RealStream(bench, seed=derive(seed, "real-stream"))
+        if bench.is_drawn_whole:
+            stream = _RealStream(bench, seed=derive(seed, "real-stream"))
+            images, distinct = stream.__call__, stream.count_distinct(bench.protocol.passes)
+        else:
+            images = bench.passes_over(bench.pool, seed=seed)
+            distinct = min(len(bench.pool.y), bench.num_images * bench.protocol.passes)
         return Feed(
-            images=stream,
+            images=images,
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
-            distinct_images=stream.count_distinct(bench.protocol.passes),
+            distinct_images=distinct,
             num_bytes=len(bench.pool.y) * bench.spec.num_pixels,
         )
 
-    return RowPlan(name="real-stream", mode="real", feed=feed)
+    return RowPlan(name="real-stream", mode="real", feed=feed, follows_from="ipc")
 
 
 def real_full(bench: Bench) -> RowPlan:
     """All of train, in passes of its own: what the data itself gives."""
-    protocol = msgspec.structs.replace(bench.protocol, epochs=bench.protocol.full_epochs)
+    protocol = msgspec.structs.replace(
+        bench.protocol, epochs=bench.protocol.full_epochs, drawing="whole-set", batching="shuffled-keep-last"
+    )
     feed = Feed(
         images=lambda index: bench.train,
         protocol=protocol,
@@ -58,7 +65,7 @@ def real_full(bench: Bench) -> RowPlan:
         distinct_images=len(bench.train.y),
         num_bytes=len(bench.train.y) * bench.spec.num_pixels,
     )
-    return RowPlan(name="real-full", mode="real", feed=lambda seed: feed)
+    return RowPlan(name="real-full", mode="real", feed=lambda seed: feed, follows_from="data")
 
 
 class _RealStream:

@@ -35,7 +35,13 @@ def _shuffled_drop_last(num_images: int, batch: int, generator: torch.Generator)
     return steps[: max(num_images // batch, 1)]
 
 
+def _in_order(num_images: int, batch: int, generator: torch.Generator) -> list[Tensor]:
+    """As the pass was drawn; the last step takes what is left."""
+    return list(torch.split(torch.arange(num_images), batch))
+
+
 _BATCHINGS: dict[str, Batching] = {
     "shuffled-keep-last": _shuffled_keep_last,
     "shuffled-drop-last": _shuffled_drop_last,
+    "in-order": _in_order,
 }

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 import torch
+from torch import Tensor
 
+from gendata.errors import SpecError
 from gendata.evaluation.batching import batching_of
+from gendata.evaluation.drawing import drawing_of, drawn_at_random
+from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.progress import Progress, Silence
-from gendata.evaluation.protocols import Protocol
-from gendata.evaluation.training import Feed, Normaliser
+from gendata.evaluation.protocol import Protocol
+from gendata.evaluation.teacher_view import TeacherView
+from gendata.evaluation.training import Feed, Images
 from gendata.sources.source import Source, Split, hold_out
 from gendata.spec import SampleSpec
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
+    from gendata.labels.teacher import Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +37,61 @@ class Bench:
     ipc: int  # images per class that a pass of the frozen row sees
     artifact: CondensedArtifact | None  # None: baselines alone are measured
     artifact_bytes: int  # what equal-bytes-real may cost
-    normalise: Normaliser
+    normalise: Callable[[Tensor], Tensor]  # images of the set, and real ones in training -> the student's space
+    test_normalise: Callable[[Tensor], Tensor] | None = None  # test images; None: the same
+    space: str = "image"  # what `normalise` does, in words that two equal benches share
+    teacher: Teacher | None = None
+    learned_lr: float | None = None  # that the artifact carries
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    threads: int = field(default_factory=torch.get_num_threads)  # of each process that trains
     progress: Progress = field(default_factory=Silence)
+    token: str = field(default_factory=lambda: uuid4().hex)  # tells benches apart, across processes too
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Small, for a process that trains: it reads the real images again, and its caller tells the progress."""
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_parts", "teacher_answers")}
+        return {**kept, "progress": Silence()}
 
     @property
     def num_images(self) -> int:
         """Images in a pass of the frozen row."""
-        return self.ipc * self.spec.num_classes
+        return drawing_of(self.protocol.drawing).count(self.ipc, self.spec.num_classes, self.protocol.batch)
+
+    @property
+    def is_drawn_whole(self) -> bool:
+        """Whether a pass shows every image of a stored set once; otherwise images are drawn at random."""
+        return drawing_of(self.protocol.drawing).is_whole
+
+    @property
+    def teacher_bytes(self) -> int:
+        """What labels from a teacher cost."""
+        return self.teacher.num_bytes if self.teacher and self.protocol.teacher else 0
+
+    @cached_property
+    def teacher_answers(self) -> Callable[[Tensor], Tensor] | None:
+        """Images of the student's space -> the teacher's logits; None: there is no teacher.
+
+        Raises:
+            SpecError: the student's images are whitened, which a teacher of plain images cannot read.
+        """
+        if self.teacher is None:
+            return None
+        if not isinstance(self.normalise, Normaliser):
+            raise SpecError("a teacher reads plain images", expected="an artifact whose samples are images")
+        return TeacherView(self.teacher, self.normalise, device=self.device)
+
+    def passes_over(self, images: Images, *, seed: int) -> Callable[[int], Images]:
+        """The passes of the run `seed` over a stored set."""
+        if self.is_drawn_whole:
+            return lambda index: images
+        x, y = images
+
+        def drawn(index: int) -> Images:
+            positions = drawn_at_random(len(y), count=self.num_images, seed=seed, index=index)
+            return x[positions], y[positions]
+
+        return drawn
 
     @property
     def steps_per_pass(self) -> int:
@@ -79,4 +132,7 @@ class RowPlan:
     name: str  # "artifact", "random-real"
     mode: str  # "frozen(100)", "fresh-matched", "real"
     feed: Callable[[int], Feed]  # seed of a run -> what that run's network trains on
+    follows_from: Literal["artifact", "bytes", "ipc", "data"]  # besides data and protocol: what decides the result
+    labels: Literal["hard", "soft"] = "hard"  # of the set itself; a protocol's teacher overrides them
+    row: str = ""  # the name by which it is asked for
     note: str = ""  # what a reader must know to read the number

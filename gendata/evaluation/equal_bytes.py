@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from gendata.errors import SpecError
-from gendata.evaluation.augmentations import augmentation_of
 from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.preparation import preparation_of
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.seeds import derive, generator
 from gendata.evaluation.sheets import SheetFormat, decode_sheet, encode_sheet
-from gendata.evaluation.training import Feed, Images, accuracy, train
+from gendata.evaluation.training import Feed, Images, tested, train
 from gendata.networks import build_network
 from gendata.recipe import Choice
 from gendata.sources.balance import balanced_indices
@@ -72,7 +72,7 @@ def equal_bytes_real(bench: Bench) -> RowPlan:
             num_bytes=sheet.num_bytes,
         )
 
-    return RowPlan(name="equal-bytes-real", mode="real", feed=feed, note=str(how))
+    return RowPlan(name="equal-bytes-real", mode="real", feed=feed, follows_from="bytes", note=str(how))
 
 
 def _dealt(sheet: Sheet, index: int, *, count: int, seed: int) -> Images:
@@ -160,7 +160,7 @@ def _trial(bench: Bench, sheet: Sheet) -> float:
     feed = Feed(
         images=lambda index: images, protocol=_TRIAL, steps_per_pass=1, distinct_images=len(sheet.y), num_bytes=None
     )
-    augment = augmentation_of(_TRIAL, source_name=bench.source.name)
-    train(network, feed, seed=seed, normalise=bench.normalise, augment=augment)
+    prepare = preparation_of(_TRIAL, source_name=bench.source.name, normalise=bench.normalise)
+    train(network, feed, seed=seed, prepare=prepare)
     bench.progress.advance(feed.steps)
-    return accuracy(network, bench.validation, normalise=bench.normalise)
+    return tested(network, bench.validation, prepare=prepare).accuracy

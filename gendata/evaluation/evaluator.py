@@ -1,30 +1,37 @@
-"""Rows, one after the other, each over several networks."""
+"""Protocols, networks and rows, one after the other; each row over several networks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import msgspec
 import torch
 
+from gendata._cache import cache_folder
 from gendata._environment import environment
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.errors import GendataError, RecipeError, SourceError, SpecError, unknown_name
+from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.equal_bytes import equal_bytes_real
+from gendata.evaluation.ledger import Ledger
 from gendata.evaluation.measurement import measure
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
+from gendata.evaluation.preparation import BankSpace, Normaliser
+from gendata.evaluation.processes import runner, threads_per_job
 from gendata.evaluation.progress import Progress, Silence
-from gendata.evaluation.protocols import Protocol, get_protocol, require_runnable
+from gendata.evaluation.protocols import SUITES, Protocol, members_of, require_runnable
 from gendata.evaluation.report import Report, Row
-from gendata.evaluation.training import Normaliser
+from gendata.evaluation.statistics import Statistics, statistics_of
 from gendata.recipe import Choice, EvaluationPlan
 from gendata.registry import typed_options
-from gendata.sources.source import Source, open_source
+from gendata.sources.source import Source, open_source, pixel_statistics
 
 _ROWS: dict[str, Callable[[Bench], RowPlan]] = {
     "frozen": frozen,
@@ -34,41 +41,108 @@ _ROWS: dict[str, Callable[[Bench], RowPlan]] = {
     "real-stream": real_stream,
     "real-full": real_full,
 }
+_ON_REQUEST: dict[str, Callable[[Bench], RowPlan]] = {}
 _FRESH = re.compile(r"fresh@([1-9]\d{0,4})k")
 
 
-def evaluate_rows(
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is evaluated: an artifact, or a budget for real images alone."""
+
+    source: Source
+    ipc: int
+    artifact: CondensedArtifact | None = None
+    artifact_bytes: int = 0  # what equal-bytes-real may cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """How it is evaluated; see `gendata.evaluation.evaluate`."""
+
+    runs: int | None = None
+    rows: Sequence[str] | None = None
+    networks: Sequence[str] | None = None
+    teacher: Path | None = None
+    device: str | None = None
+    progress: Progress | None = None
+    jobs: int = 1
+    resume: bool = True
+    seed: int = 0
+
+
+def evaluate_artifact(
     artifact: CondensedArtifact | str | Path,
+    conditions: Conditions,
     *,
     protocol: str | Protocol | None,
-    runs: int | None,
-    rows: Sequence[str] | None,
     source: Source | None,
     data_root: Path | None,
-    network: str | None,
-    device: str | None,
-    progress: Progress | None,
-    seed: int,
 ) -> Report:
     """See `gendata.evaluation.evaluate`."""
-    planners = {name: _planner(name) for name in (_ROWS if rows is None else rows)}  # a wrong name fails at once
+    for name in conditions.rows or ():
+        planner_of(name)  # a wrong name fails at once
     opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
     if protocol is None:
         planned = _plan(opened)
-        protocol, runs = planned.protocol, planned.runs if runs is None else runs
-    record = _record(protocol, network)
-    bench = _bench(opened, record, source or _named_source(opened, data_root), device, progress, seed)
-    num_runs = record.runs if runs is None else runs
+        runs = planned.runs if conditions.runs is None else conditions.runs
+        protocol, conditions = planned.protocol, replace(conditions, runs=runs)
+    subject = Subject(
+        source=source or _named_source(opened, data_root),
+        ipc=opened.ipc,
+        artifact=opened,
+        artifact_bytes=opened.artifact_bytes,
+    )
+    return evaluate_subject(subject, conditions, protocol=protocol)
+
+
+def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str | Protocol) -> Report:
+    """Every row under every protocol and network that is asked for."""
+    records = (protocol,) if isinstance(protocol, Protocol) else members_of(protocol)
+    for record in records:
+        require_runnable(record)
+    benches = [_bench(subject, conditions, record) for record in _with_networks(records, conditions.networks)]
+    ledger = Ledger(cache_folder("evaluations") if conditions.resume else None)
     measured: list[Row] = []
     faults: dict[str, GendataError] = {}
-    for name, plan in planners.items():
-        try:
-            measured.append(measure(bench, plan(bench), runs=num_runs))
-        except (SpecError, SourceError) as error:
-            faults[name] = error  # named in the report: the rows measured before may have taken hours
+    with runner(conditions.jobs, planner_of=planner_of) as run:
+        for bench, name in ((bench, name) for bench in benches for name in _row_names(subject, conditions)):
+            try:
+                plan = replace(planner_of(name)(bench), row=name)
+                runs = bench.protocol.runs if conditions.runs is None else conditions.runs
+                measured.append(measure(bench, plan, runs=runs, ledger=ledger, run=run))
+            except (SpecError, SourceError) as error:
+                label = name if len(benches) == 1 else f"{bench.protocol.name}, {bench.protocol.network}: {name}"
+                faults[label] = error  # named in the report: the rows measured before may have taken hours
     if faults and not measured:
         raise next(iter(faults.values()))
-    return _report(bench, measured, {name: error.what for name, error in faults.items()})
+    return Report(
+        protocol=_full_name(protocol),
+        networks=tuple(dict.fromkeys(bench.protocol.network for bench in benches)),
+        ipc=subject.ipc,
+        artifact_id=None if subject.artifact is None else subject.artifact.artifact_id,
+        source=subject.source.name,
+        fingerprint=subject.source.fingerprint,
+        seed=conditions.seed,
+        device=str(benches[0].device),
+        environment=environment(),
+        rows=tuple(measured),
+        skipped={name: error.what for name, error in faults.items()},
+        summary=_summary(measured, records, _full_name(protocol)),
+    )
+
+
+def planner_of(name: str) -> Callable[[Bench], RowPlan]:
+    """The row of that name.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+    """
+    if match := _FRESH.fullmatch(name):
+        return partial(fresh_steps, thousands=int(match[1]))
+    known = {**_ROWS, **_ON_REQUEST}
+    if name not in known:
+        raise unknown_name("row", name, [*known, "fresh@10k"])
+    return known[name]
 
 
 def _plan(artifact: CondensedArtifact) -> EvaluationPlan:
@@ -78,53 +152,86 @@ def _plan(artifact: CondensedArtifact) -> EvaluationPlan:
     return plan
 
 
-def _planner(name: str) -> Callable[[Bench], RowPlan]:
-    if match := _FRESH.fullmatch(name):
-        return partial(fresh_steps, thousands=int(match[1]))
-    if name not in _ROWS:
-        raise unknown_name("row", name, [*_ROWS, "fresh@10k"])
-    return _ROWS[name]
+def _row_names(subject: Subject, conditions: Conditions) -> Sequence[str]:
+    if conditions.rows is not None:
+        return conditions.rows
+    if subject.artifact is not None:
+        return tuple(_ROWS)
+    needs = {"frozen", "fresh-matched"} | ({"equal-bytes-real"} if not subject.artifact_bytes else set())
+    return tuple(name for name in _ROWS if name not in needs)
 
 
-def _record(protocol: str | Protocol, network: str | None) -> Protocol:
-    record = get_protocol(protocol) if isinstance(protocol, str) else protocol
-    require_runnable(record)
-    return record if network is None else msgspec.structs.replace(record, network=network)
+def _full_name(protocol: str | Protocol) -> str:
+    if isinstance(protocol, Protocol):
+        return protocol.name
+    members = members_of(protocol)
+    if len(members) == 1:
+        return members[0].name
+    return next(name for name in SUITES if name == protocol or name.partition("/")[0] == protocol)
 
 
-def _bench(
-    artifact: CondensedArtifact,
-    protocol: Protocol,
-    source: Source,
-    device: str | None,
-    progress: Progress | None,
-    seed: int,
-) -> Bench:
+def _with_networks(records: Sequence[Protocol], networks: Sequence[str] | None) -> Iterator[Protocol]:
+    for record in records:
+        for network in networks or (record.network,):
+            yield msgspec.structs.replace(record, network=network)
+
+
+def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
+    source, artifact = subject.source, subject.artifact
+    if artifact is not None:
+        _check_same_kind(source, artifact)
+    protocol = adapted(record, ipc=subject.ipc, spec=source.spec, source_name=source.name)
+    own = _own_statistics(subject)
+    train, test = statistics_of(protocol.statistics, own, spec=source.spec, source_name=source.name)
+    normalise: Normaliser | BankSpace = Normaliser(*train)
+    space = f"{train} {test}"
+    if artifact is not None and artifact.space != "image":
+        normalise, test = BankSpace(artifact.space_transform(source.split("train").x)), train
+        space = f"bank {artifact.artifact_id}"
+    teacher = None
+    if protocol.teacher and conditions.teacher is not None:
+        from gendata.labels.teacher import open_teacher
+
+        teacher = open_teacher(conditions.teacher)
+    device = torch.device(conditions.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return Bench(
+        protocol=protocol,
+        source=source,
+        spec=source.spec,
+        ipc=subject.ipc,
+        artifact=artifact,
+        artifact_bytes=subject.artifact_bytes,
+        normalise=normalise,
+        test_normalise=None if test == train else Normaliser(*test),
+        space=space,
+        teacher=teacher,
+        learned_lr=_learned_lr(artifact),
+        seed=conditions.seed,
+        device=device,
+        threads=threads_per_job(conditions.jobs),
+        progress=conditions.progress or Silence(),
+    )
+
+
+def _learned_lr(artifact: CondensedArtifact | None) -> float | None:
+    training = None if artifact is None else artifact.manifest.training
+    return None if training is None else training.lr
+
+
+def _own_statistics(subject: Subject) -> Statistics:
+    if subject.artifact is None:
+        return Statistics(*pixel_statistics(subject.source.split("train")))
+    normalisation = subject.artifact.manifest.normalisation
+    return Statistics(tuple(normalisation.mean), tuple(normalisation.std))
+
+
+def _check_same_kind(source: Source, artifact: CondensedArtifact) -> None:
     if (source.spec.shape, source.spec.num_classes) != (artifact.spec.shape, artifact.spec.num_classes):
         raise SpecError(
             f"images of {source.name} are {source.spec.shape} in {source.spec.num_classes} classes",
             where=str(artifact.path),
             expected=f"{artifact.spec.shape} in {artifact.spec.num_classes} classes, as the artifact's",
         )
-    if artifact.manifest.labels.kind != "hard":
-        raise SpecError(
-            f"labels are {artifact.manifest.labels.kind}",
-            where=str(artifact.path),
-            expected="hard labels, which is what this evaluator trains with",
-        )
-    statistics = artifact.manifest.normalisation
-    return Bench(
-        protocol=protocol,
-        source=source,
-        spec=artifact.spec,
-        ipc=artifact.ipc,
-        artifact=artifact,
-        artifact_bytes=artifact.artifact_bytes,
-        normalise=Normaliser(tuple(statistics.mean), tuple(statistics.std)),
-        seed=seed,
-        device=torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
-        progress=progress or Silence(),
-    )
 
 
 def _named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source:
@@ -158,17 +265,12 @@ def _named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source
     return source
 
 
-def _report(bench: Bench, rows: list[Row], skipped: dict[str, str]) -> Report:
-    return Report(
-        protocol=bench.protocol.name,
-        status=bench.protocol.status,
-        network=bench.protocol.network,
-        artifact_id=None if bench.artifact is None else bench.artifact.artifact_id,
-        source=bench.source.name,
-        fingerprint=bench.source.fingerprint,
-        seed=bench.seed,
-        device=str(bench.device),
-        environment=environment(),
-        rows=tuple(rows),
-        skipped=skipped,
-    )
+def _summary(rows: Sequence[Row], records: Sequence[Protocol], name: str) -> dict[str, float]:
+    """Of a suite, for its first artifact row: best and mean over protocols, and mean over the other networks."""
+    if name not in SUITES or not rows:
+        return {}
+    first = [row for row in rows if (row.name, row.mode) == (rows[0].name, rows[0].mode)]
+    own = [row.mean for row in first if row.network == rows[0].network]
+    others = [row.mean for row in first if row.network != rows[0].network]
+    summed = {"best": max(own), "mean": fmean(own)}
+    return {**summed, "transfer": fmean(others)} if others else summed

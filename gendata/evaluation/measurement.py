@@ -3,73 +3,159 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from statistics import fmean, pstdev
 
-from gendata.evaluation.augmentations import augmentation_of
+from torch import Tensor
+
 from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.ledger import Ledger, key_of
+from gendata.evaluation.preparation import Preparation, preparation_of
 from gendata.evaluation.progress import Progress
 from gendata.evaluation.report import Row
+from gendata.evaluation.result import CurvePoint, NetworkResult
 from gendata.evaluation.seeds import derive
 from gendata.evaluation.selection import selection_of
-from gendata.evaluation.training import Feed, accuracy, train
+from gendata.evaluation.training import Feed, Tested, tested, train
 from gendata.networks import build_network
 
 _REPORT_EVERY_SEC = 0.2
+_CURVE_POINTS = 60
+
+# Results of the networks with these seeds, in their order; whoever runs them keeps each as soon as it is there.
+Runner = Callable[[Bench, RowPlan, Sequence[int], Callable[[int, NetworkResult], None]], None]
 
 
-def measure(bench: Bench, plan: RowPlan, *, runs: int) -> Row:
-    """Trains and tests `runs` networks by one row's plan."""
-    started, seeds = time.monotonic(), tuple(derive(bench.seed, "run", run) for run in range(runs))
-    results = []
-    for run, seed in enumerate(seeds):
-        feed = plan.feed(seed)
-        if run == 0:
-            bench.progress.begin(plan.name, plan.mode, steps=runs * feed.steps)
-        results.append((feed, *_one_network(bench, feed, seed=seed)))
-    feeds, last, images_seen = zip(*results, strict=True)
-    row = Row(
-        name=plan.name,
-        mode=plan.mode,
-        mean=fmean(last),
-        std=pstdev(last),
-        n=runs,
-        bytes=max((feed.num_bytes for feed in feeds if feed.num_bytes is not None), default=None),
-        images_seen=max(images_seen),
-        distinct_images=max(feed.distinct_images for feed in feeds),
-        steps=feeds[0].steps,
-        passes=feeds[0].protocol.passes,
-        network=bench.protocol.network,
-        protocol=bench.protocol.name,
-        seeds=seeds,
-        last=last,
-        note=plan.note,
-        minutes=round((time.monotonic() - started) / 60, 3),
-    )
+def measure(bench: Bench, plan: RowPlan, *, runs: int, ledger: Ledger | None = None, run: Runner | None = None) -> Row:
+    """Trains and tests `runs` networks by one row's plan.
+
+    Args:
+        ledger: results that are there already, and where new ones are kept; None: nowhere.
+        run: trains the networks that are missing; None: here, one after the other.
+    """
+    ledger, seeds = ledger or Ledger(None), tuple(derive(bench.seed, "run", number) for number in range(runs))
+    keys = {seed: key_of(bench, plan, seed=seed) for seed in seeds}
+    results = {seed: found for seed in seeds if (found := ledger.get(keys[seed])) is not None}
+    missing = [seed for seed in seeds if seed not in results]
+
+    def keep(seed: int, result: NetworkResult) -> None:
+        ledger.put(keys[seed], result)
+        results[seed] = result
+
+    if missing:
+        (run or one_after_the_other)(bench, plan, missing, keep)
+    row = _row(bench, plan, seeds, [results[seed] for seed in seeds])
     bench.progress.end(row)
     return row
 
 
-def _one_network(bench: Bench, feed: Feed, *, seed: int) -> tuple[float, int]:
-    """The accuracy that the protocol reports, and the images processed for it."""
-    protocol, selection = feed.protocol, selection_of(feed.protocol.selection)
+def one_after_the_other(
+    bench: Bench, plan: RowPlan, seeds: Sequence[int], keep: Callable[[int, NetworkResult], None]
+) -> None:
+    """A Runner in this process."""
+    for number, seed in enumerate(seeds):
+        feed = plan.feed(seed)
+        if number == 0:
+            bench.progress.begin(plan.name, plan.mode, steps=len(seeds) * feed.steps * len(_rates(bench, plan)))
+        keep(seed, train_network(bench, plan, feed, seed=seed))
+
+
+def train_network(bench: Bench, plan: RowPlan, feed: Feed, *, seed: int) -> NetworkResult:
+    """One network's result; where the protocol tries several rates, that of the rate with the best test accuracy."""
+    return max((_trained(bench, feed, seed=seed, lr=lr) for lr in _rates(bench, plan)), key=lambda r: r.reported)
+
+
+def _rates(bench: Bench, plan: RowPlan) -> tuple[float, ...]:
+    learned = bench.learned_lr if plan.follows_from == "artifact" else None
+    if learned is not None and bench.protocol.learned_lr:
+        return (learned,)
+    return bench.protocol.lr_trials or (bench.protocol.lr,)
+
+
+def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float) -> NetworkResult:
+    protocol, selection, started = feed.protocol, selection_of(feed.protocol.selection), time.monotonic()
     network = build_network(protocol.network, spec=bench.spec, seed=derive(seed, "network")).to(bench.device)
-    accuracies: list[float] = []
+    prepare = prepared(bench)
+    tests: list[Tested] = []
+    curve: list[CurvePoint] = []
     ticker = _Ticker(bench.progress, feed.steps_per_pass)
+    every = -(-protocol.passes // _CURVE_POINTS)
 
-    def after_pass(finished: int) -> None:
-        ticker.tick(last=finished == protocol.passes - 1)
-        if selection.tests_after(finished, protocol.passes):
-            accuracies.append(accuracy(network, bench.test, normalise=bench.normalise))
+    def after_pass(finished: int, loss: Tensor) -> None:
+        is_last, accuracy = finished == protocol.passes - 1, None
+        ticker.tick(last=is_last)
+        if is_last or selection.tests_after(finished, protocol.passes):
+            tests.append(tested(network, bench.test, prepare=prepare, mode=protocol.test_mode))
+            accuracy = tests[-1].accuracy
+        if is_last or accuracy is not None or finished % every == 0:
+            curve.append(CurvePoint(passes=finished + 1, loss=float(loss), accuracy=accuracy))
 
-    images_seen = train(
-        network,
-        feed,
-        seed=seed,
-        normalise=bench.normalise,
-        augment=augmentation_of(protocol, source_name=bench.source.name),
-        after_pass=after_pass,
+    # A rate of fresh@ is part of its budget, not of the protocol.
+    rate = lr if protocol.lr == bench.protocol.lr else protocol.lr
+    images_seen = train(network, feed, seed=seed, prepare=prepare, lr=rate, after_pass=after_pass)
+    accuracies = [test.accuracy for test in tests]
+    return NetworkResult(
+        reported=selection.chosen(accuracies),
+        last=accuracies[-1],
+        best=max(accuracies),
+        per_class=tests[-1].per_class,
+        lr=rate,
+        images_seen=images_seen,
+        distinct_images=feed.distinct_images,
+        bytes=None if feed.num_bytes is None else feed.num_bytes + bench.teacher_bytes,
+        steps=feed.steps,
+        passes=protocol.passes,
+        minutes=round((time.monotonic() - started) / 60, 3),
+        curve=tuple(_thinned(curve)),
     )
-    return selection.chosen(accuracies), images_seen
+
+
+def prepared(bench: Bench) -> Preparation:
+    """What the bench's protocol does to images."""
+    return preparation_of(
+        bench.protocol,
+        source_name=bench.source.name,
+        normalise=bench.normalise,
+        test_normalise=bench.test_normalise,
+        teacher=bench.teacher_answers,
+    )
+
+
+def _thinned(curve: Sequence[CurvePoint]) -> Sequence[CurvePoint]:
+    """At most about `_CURVE_POINTS` points, the last among them."""
+    step = -(-len(curve) // _CURVE_POINTS)
+    return curve[(len(curve) - 1) % step :: step]
+
+
+def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[NetworkResult]) -> Row:
+    protocol, reported = bench.protocol, [result.reported for result in results]
+    selection = selection_of(protocol.selection)
+    return Row(
+        name=plan.name,
+        mode=plan.mode,
+        mean=fmean(reported),
+        std=pstdev(reported),
+        n=len(results),
+        bytes=max((result.bytes for result in results if result.bytes is not None), default=None),
+        images_seen=max(result.images_seen for result in results),
+        distinct_images=max(result.distinct_images for result in results),
+        steps=results[0].steps,
+        passes=results[0].passes,
+        network=protocol.network,
+        protocol=protocol.name,
+        status=protocol.status,
+        selects_on_test=selection.uses_test_data or bool(protocol.lr_trials) or protocol.test_picks_artifact,
+        labels="teacher" if protocol.teacher else plan.labels,
+        seeds=seeds,
+        reported=tuple(reported),
+        last=tuple(result.last for result in results),
+        best=tuple(result.best for result in results),
+        lr=tuple(result.lr for result in results),
+        per_class=tuple(map(fmean, zip(*(result.per_class for result in results), strict=True))),
+        curve=results[0].curve,
+        note=plan.note,
+        minutes=round(sum(result.minutes for result in results), 3),
+    )
 
 
 class _Ticker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from gendata.errors import SpecError
 from gendata.evaluation.bench import Bench, RowPlan
-from gendata.evaluation.protocols import Protocol
+from gendata.evaluation.drawing import drawn_at_random
+from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.seeds import derive
 from gendata.evaluation.training import Feed, Images
 from gendata.recipe import Choice
@@ -18,42 +20,58 @@ from gendata.recipe import Choice
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
 
+_MANY = 2**20  # images per class of an epoch, where labels are drawn at random: so many that none is drawn twice
 _FRESH_BATCH, _FRESH_LR = 256, 0.01  # of fresh@...: fixed, so that its rows compare across protocols
 
 
 def frozen(bench: Bench) -> RowPlan:
-    """The stored set, the same in every pass: what published IPC rows mean."""
+    """The stored set, the same in every pass: what published IPC rows mean. Stored soft labels are trained with."""
     artifact = _artifact(bench)
-    images = artifact.frozen_images()
-    feed = Feed(
-        images=lambda index: images,
-        protocol=bench.protocol,
-        steps_per_pass=bench.steps_per_pass,
-        distinct_images=bench.num_images,
-        num_bytes=artifact.artifact_bytes,
+    x, y = artifact.frozen_images()
+    images: Images = (x, y if artifact.soft_labels is None else artifact.soft_labels)
+
+    def feed(seed: int) -> Feed:
+        return Feed(
+            images=bench.passes_over(images, seed=seed),
+            protocol=bench.protocol,
+            steps_per_pass=bench.steps_per_pass,
+            distinct_images=len(x),
+            num_bytes=artifact.artifact_bytes,
+        )
+
+    return RowPlan(
+        name="artifact",
+        mode=f"frozen({len(x)})",
+        feed=feed,
+        follows_from="artifact",
+        labels=artifact.manifest.labels.kind,
     )
-    return RowPlan(name="artifact", mode=f"frozen({bench.num_images})", feed=lambda seed: feed)
 
 
 def fresh_matched(bench: Bench) -> RowPlan:
     """IPC x classes new images in every pass: batches, passes and schedule are the frozen row's."""
-    artifact = _artifact(bench)
+    artifact = _sampler(bench)
 
     def feed(seed: int) -> Feed:
         return Feed(
-            images=_Fresh(artifact, per_class=bench.ipc, seed=seed),
+            images=fresh(seed),
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
             distinct_images=_distinct(artifact, bench.num_images * bench.protocol.passes),
             num_bytes=artifact.artifact_bytes,
         )
 
-    return RowPlan(name="artifact", mode="fresh-matched", feed=feed)
+    def fresh(seed: int) -> Callable[[int], Images]:
+        if bench.is_drawn_whole:
+            return _Fresh(artifact, per_class=bench.ipc, seed=seed)
+        return _FreshLabels(artifact, count=bench.num_images, seed=seed)
+
+    return RowPlan(name="artifact", mode="fresh-matched", feed=feed, follows_from="artifact")
 
 
 def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
     """fresh@<thousands>k: so many steps of 256 new images, lr 0.01, x0.1 after half. Not an IPC row."""
-    artifact, steps = _artifact(bench), 1000 * thousands
+    artifact, steps = _sampler(bench), 1000 * thousands
     # The smallest class-balanced set that whole batches divide.
     per_class = _FRESH_BATCH // gcd(bench.spec.num_classes, _FRESH_BATCH)
     sets = -(-steps * _FRESH_BATCH // (per_class * bench.spec.num_classes))
@@ -67,7 +85,7 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
             num_bytes=artifact.artifact_bytes,
         )
 
-    return RowPlan(name="artifact", mode=f"fresh@{thousands}k", feed=feed)
+    return RowPlan(name="artifact", mode=f"fresh@{thousands}k", feed=feed, follows_from="artifact")
 
 
 def _by_steps(protocol: Protocol, steps: int) -> Protocol:
@@ -95,6 +113,19 @@ class _Fresh:
         return self._artifact.fresh_images(self._index, samples_per_class=self._per_class, seed=self._seed, epoch=index)
 
 
+class _FreshLabels:
+    """New images of labels drawn at random, for every pass of one run."""
+
+    def __init__(self, artifact: CondensedArtifact, *, count: int, seed: int) -> None:
+        self._artifact, self._count = artifact, count
+        self._seed = derive(seed, "fresh")
+
+    def __call__(self, index: int) -> Images:
+        total = _MANY * self._artifact.spec.num_classes
+        positions = drawn_at_random(total, count=self._count, seed=self._seed, index=index).numpy()
+        return self._artifact.fresh_images(positions, samples_per_class=_MANY, seed=self._seed, epoch=index)
+
+
 def _distinct(artifact: CondensedArtifact, drawn: int) -> int:
     """Different images, at most, among so many drawn ones: a pixel bank has no more than its slots."""
     bound = artifact.law.num_distinct_per_class
@@ -105,3 +136,13 @@ def _artifact(bench: Bench) -> CondensedArtifact:
     if bench.artifact is None:
         raise SpecError("this row needs an artifact", expected="one of the rows of real images")
     return bench.artifact
+
+
+def _sampler(bench: Bench) -> CondensedArtifact:
+    """The artifact, if new images of it have labels."""
+    artifact = _artifact(bench)
+    if artifact.manifest.labels.kind == "soft" and not bench.protocol.teacher:
+        raise SpecError(
+            "new images have no stored soft labels", where=str(artifact.path), expected="the row frozen, or a teacher"
+        )
+    return artifact

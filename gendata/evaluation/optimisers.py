@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,8 +11,6 @@ from torch import nn
 from gendata.errors import unknown_name
 from gendata.evaluation.schedules import Renew
 from gendata.recipe import Choice
-
-_OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": torch.optim.SGD}
 
 
 def optimiser_of(choice: Choice, network: nn.Module) -> Renew:
@@ -23,4 +22,23 @@ def optimiser_of(choice: Choice, network: nn.Module) -> Renew:
     if choice.name not in _OPTIMISERS:
         raise unknown_name("optimiser", choice.name, _OPTIMISERS)
     make = _OPTIMISERS[choice.name]
-    return lambda lr: make(network.parameters(), lr=lr, **choice.options)
+    return lambda lr: make(network, lr=lr, **choice.options)
+
+
+def _sgd(network: nn.Module, **options: Any) -> torch.optim.Optimizer:
+    return torch.optim.SGD(network.parameters(), **options)
+
+
+def _adamw(
+    network: nn.Module, *, weight_decay: float, decay_vectors: bool = True, **options: Any
+) -> torch.optim.Optimizer:
+    """AdamW; without `decay_vectors` biases and norm gains, which have one dimension, do not decay (SRe2L, RDED)."""
+    if decay_vectors:
+        return torch.optim.AdamW(network.parameters(), weight_decay=weight_decay, **options)
+    matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
+    vectors = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, **options)
+
+
+_OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": _sgd, "adamw": _adamw}

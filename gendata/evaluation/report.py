@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from gendata.evaluation.result import CurvePoint
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One measured row. Accuracies are fractions of the test set."""
@@ -22,18 +24,26 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     passes: int  # as the schedule counts them
     network: str
     protocol: str
+    status: str = "implemented"  # of the protocol; or exact
+    selects_on_test: bool = False  # the accuracy was picked by looking at test data
+    labels: str = "hard"  # or "soft" (stored), "teacher"
     seeds: tuple[int, ...]  # one per network: decides everything random about it
-    last: tuple[float, ...]  # accuracy of each network after its last pass
+    reported: tuple[float, ...] = ()  # accuracy of each network, as the protocol selects; `mean` and `std` are theirs
+    last: tuple[float, ...]  # after its last pass
+    best: tuple[float, ...] = ()  # of the tests that were made
+    lr: tuple[float, ...] = ()  # at the start
+    per_class: tuple[float, ...] = ()  # after the last pass, in label order, mean over networks
+    curve: tuple[CurvePoint, ...] = ()  # of the first network
     note: str = ""
-    minutes: float = 0.0  # of wall clock, all networks
+    minutes: float = 0.0  # of training and testing, all networks
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one evaluation, and what they were measured with."""
 
-    protocol: str
-    status: str  # of the protocol: exact or implemented
-    network: str
+    protocol: str  # or suite
+    networks: tuple[str, ...]
+    ipc: int
     artifact_id: str | None
     source: str  # registered name
     fingerprint: str  # of the source
@@ -42,6 +52,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, Any]
     rows: tuple[Row, ...]
     skipped: dict[str, str] = {}  # row -> why it could not be measured
+    summary: dict[str, float] = {}  # of a suite: best and mean over its protocols, mean over other networks
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, rows included."""
@@ -54,26 +65,34 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def markdown(self) -> str:
         """The rows as a Markdown table; accuracies in percent."""
-        return "\n".join("| " + " | ".join(cells) + " |" for cells in (_HEADER, ["---"] * len(_HEADER), *self.cells()))
+        header = self.columns()
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *self.cells()))
 
     def cells(self) -> list[list[str]]:
         """One list of texts per row, under `columns()`."""
-        return [_cells(row) for row in self.rows]
+        return [cells_of(row, several=self.is_mixed) for row in self.rows]
 
-    @staticmethod
-    def columns() -> list[str]:
+    def columns(self) -> list[str]:
         """Titles of what `cells` returns."""
-        return list(_HEADER)
+        return [*(["protocol", "network"] if self.is_mixed else []), *_HEADER]
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether rows are of several protocols or networks."""
+        return len({(row.protocol, row.network) for row in self.rows}) > 1
 
 
 _HEADER = ["row", "mode", "test accuracy %", "n", "bytes", "images seen", "distinct", "steps", "passes"]
 
 
-def _cells(row: Row) -> list[str]:
+def cells_of(row: Row, *, several: bool = False) -> list[str]:
+    """The row as texts; with `several`, protocol and network first."""
+    picked = ", picked on test data" if row.selects_on_test else ""
     return [
+        *([row.protocol, row.network] if several else []),
         row.name,
         row.mode,
-        f"{100 * row.mean:.1f} ± {100 * row.std:.1f}",
+        f"{100 * row.mean:.1f} ± {100 * row.std:.1f}{picked}",
         str(row.n),
         "-" if row.bytes is None else f"{row.bytes:,}",
         f"{row.images_seen:,}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from torch.optim import Optimizer
 
@@ -49,8 +51,7 @@ def _constant(clock: Clock, optimiser: Optimizer, renew: Renew) -> Optimizer:
 def _drop(clock: Clock, optimiser: Optimizer, renew: Renew, *, after: str, factor: float) -> Optimizer:
     """Learning rate times `factor`, once; momentum stays."""
     if clock.finished == _MOMENTS[after](clock.epochs):
-        for group in optimiser.param_groups:
-            group["lr"] = clock.lr * factor
+        return _with_rate(optimiser, clock.lr * factor)
     return optimiser
 
 
@@ -59,10 +60,39 @@ def _drop_renewed(clock: Clock, optimiser: Optimizer, renew: Renew, *, after: st
     return renew(clock.lr * factor) if clock.finished == _MOMENTS[after](clock.epochs) else optimiser
 
 
+def _multi_step(clock: Clock, optimiser: Optimizer, renew: Renew, *, at: Sequence[str], factor: float) -> Optimizer:
+    """Learning rate times `factor` after each of the shares `at` of all epochs ("2/3"), rounded down; momentum stays."""
+    done = clock.finished + 1
+    return _with_rate(optimiser, clock.lr * factor ** sum(done >= int(Fraction(share) * clock.epochs) for share in at))
+
+
+def _cosine(clock: Clock, optimiser: Optimizer, renew: Renew) -> Optimizer:
+    """Down to nothing along half a wave; set per pass."""
+    return _with_rate(optimiser, clock.lr * 0.5 * (1 + math.cos(math.pi * (clock.finished + 1) / clock.epochs)))
+
+
+def _half_cosine(clock: Clock, optimiser: Optimizer, renew: Renew) -> Optimizer:
+    """Down to half the rate along a quarter of a wave (RDED's form); set per pass."""
+    return _with_rate(optimiser, clock.lr * 0.5 * (1 + math.cos(math.pi * (clock.finished + 1) / (2 * clock.epochs))))
+
+
+def _with_rate(optimiser: Optimizer, lr: float) -> Optimizer:
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    return optimiser
+
+
 # Name of a moment -> index of the pass after which it comes.
 _MOMENTS: dict[str, Callable[[int], int]] = {
     "half": lambda epochs: epochs // 2 - 1,
     "half-plus-one": lambda epochs: epochs // 2 + 1,  # the published loops test `epoch == E // 2 + 1` after training it
     "two-thirds": lambda epochs: 2 * epochs // 3 - 1,
 }
-_SCHEDULES: dict[str, Callable[..., Optimizer]] = {"constant": _constant, "drop": _drop, "drop-renewed": _drop_renewed}
+_SCHEDULES: dict[str, Callable[..., Optimizer]] = {
+    "constant": _constant,
+    "drop": _drop,
+    "drop-renewed": _drop_renewed,
+    "multi-step": _multi_step,
+    "cosine": _cosine,
+    "half-cosine": _half_cosine,
+}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from gendata._cache import cache_folder
 from gendata.errors import MissingExtraError, SourceError
 
 
 def download_folder() -> Path:
     """Where downloaded data are kept: $GENDATA_CACHE/data, else ~/.cache/gendata/data."""
-    return Path(os.environ.get("GENDATA_CACHE") or "~/.cache/gendata").expanduser() / "data"
+    return cache_folder("data")
 
 
 def find_folder(files: Iterable[str], *, name: str, root: Path | None, inner: str) -> Path | None:

@@ -51,6 +51,9 @@ class Source:
         self.data_root = Path(root).expanduser() if root else None
         self._splits: dict[str, Split] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_splits": {}}  # another process reads the images again
+
     @property
     def spec(self) -> SampleSpec:
         """Shape and classes of every sample."""

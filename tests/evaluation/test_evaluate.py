@@ -17,9 +17,9 @@ from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench
 from gendata.evaluation.evaluator import _named_source, _plan
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
+from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.report import Row
-from gendata.evaluation.training import Normaliser
 from gendata.recipe import Choice, EvaluationPlan
 from gendata.sources.source import Source, open_source
 
@@ -117,7 +117,12 @@ def test_a_report_is_json_and_a_table(artifact: CondensedArtifact) -> None:
 
 
 def test_the_same_arguments_give_the_same_numbers_and_touch_no_global_randomness(artifact: CondensedArtifact) -> None:
-    chosen: dict[str, Any] = {"protocol": TINY, "rows": ("frozen", "fresh-matched", "random-real"), "runs": 2}
+    chosen: dict[str, Any] = {
+        "protocol": TINY,
+        "rows": ("frozen", "fresh-matched", "random-real"),
+        "runs": 2,
+        "resume": False,
+    }
     before = torch.get_rng_state()
     one = evaluate(artifact, **chosen)
     assert torch.equal(before, torch.get_rng_state())
@@ -231,7 +236,7 @@ def test_a_row_that_cannot_be_measured_loses_none_of_the_others(
         raise SourceError("no such image")
 
     monkeypatch.setattr("gendata.evaluation.baselines.balanced_indices", unreadable)  # fails in measure, not in plan
-    quick = {"protocol": msgspec.structs.replace(TINY, epochs=1), "runs": 1}
+    quick = {"protocol": msgspec.structs.replace(TINY, epochs=1), "runs": 1, "resume": False}
     report = evaluate(artifact, **quick, rows=("frozen", "random-real"))  # type: ignore[arg-type]
     assert [row.name for row in report.rows] == ["artifact"]
     assert report.skipped == {"random-real": "no such image"}
@@ -247,7 +252,7 @@ def test_unknown_rows_protocols_and_networks_are_refused_before_anything_is_trai
     with pytest.raises(UnknownNameError, match="quick/v1"):
         evaluate(artifact, protocol="quik/v1")
     with pytest.raises(UnknownNameError, match="network"):
-        evaluate(artifact, protocol=TINY, network="resnet", rows=("frozen",))
+        evaluate(artifact, protocol=TINY, networks=("resnet",), rows=("frozen",), resume=False)
 
 
 def test_other_data_under_the_manifests_name_are_refused(artifact: CondensedArtifact) -> None:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gendata.augmentation.dsa import Dsa
-from gendata.evaluation.augmentations import augmentation_of
+from gendata.evaluation.preparation import Normaliser, preparation_of
 from gendata.evaluation.protocols import DC, DSA, Protocol
 from gendata.evaluation.seeds import derive, generator
-from gendata.evaluation.training import Feed, Normaliser, train
+from gendata.evaluation.training import Feed, train
 from gendata.networks import build_network
 from gendata.recipe import Choice
 from gendata.spec import SampleSpec
@@ -48,7 +48,7 @@ def trained(protocol: Protocol, *, source_name: str | None = None) -> Tensor:
         num_bytes=None,
     )
     normalise = Normaliser((0.4,), (0.3,), dtype=torch.float64)
-    train(net, feed, seed=SEED, normalise=normalise, augment=augmentation_of(protocol, source_name=source_name))
+    train(net, feed, seed=SEED, prepare=preparation_of(protocol, source_name=source_name, normalise=normalise))
     return weights(net)
 
 
@@ -113,10 +113,9 @@ def test_each_quirk_matters(quirk: dict[str, Any]) -> None:
 
 
 def test_align_corners_matters_to_dsa() -> None:
-    assert DSA.augmentation is not None
-    options = {**DSA.augmentation.options, "strategy": "rotate"}
+    options = {**DSA.augmentation[0].options, "strategy": "rotate"}
     outcomes = [
-        trained(changed(DSA, augmentation=Choice(name="dsa", options={**options, "align_corners": value})))
+        trained(changed(DSA, augmentation=(Choice(name="dsa", options={**options, "align_corners": value}),)))
         for value in (False, True)
     ]
     assert not torch.allclose(*outcomes, atol=1e-6)

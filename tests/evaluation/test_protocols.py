@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from gendata.errors import SpecError, UnknownNameError
-from gendata.evaluation.augmentations import augmentation_of
 from gendata.evaluation.batching import batching_of
+from gendata.evaluation.preparation import Normaliser, Preparation, preparation_of
 from gendata.evaluation.protocols import DC, DSA, PROTOCOLS, get_protocol, require_runnable
 from gendata.evaluation.schedules import Clock, schedule_of
 from gendata.evaluation.seeds import derive, generator
 from gendata.evaluation.selection import selection_of
 from gendata.evaluation.steps import step_of
-from gendata.evaluation.training import Feed, Normaliser, train
+from gendata.evaluation.training import Feed, train
 from gendata.networks import build_network
 from gendata.recipe import Choice
 from gendata.spec import SampleSpec
@@ -27,7 +27,7 @@ def test_every_function_that_a_protocol_names_exists(protocol: msgspec.Struct) -
         (selection_of, "selection"),
     ):
         find(getattr(protocol, field))
-    augmentation_of(protocol, source_name="digits")  # type: ignore[arg-type]
+    preparation_of(protocol, source_name="digits", normalise=Normaliser((0.0,), (1.0,)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
@@ -60,7 +60,7 @@ def test_dsa_at_ipc_10_processes_1001_times_100_images() -> None:
     data = torch.zeros(100, 1, 4, 4, dtype=torch.uint8), torch.arange(10).repeat_interleave(10)
     feed = Feed(images=lambda index: data, protocol=DSA, steps_per_pass=1, distinct_images=100, num_bytes=None)
     network = build_network("mlp1-w1", spec=spec, seed=0)
-    assert train(network, feed, seed=0, normalise=Normaliser((0.0,), (1.0,)), augment=lambda x, *_: x) == 1001 * 100
+    assert train(network, feed, seed=0, prepare=Preparation(normalise=Normaliser((0.0,), (1.0,)))) == 1001 * 100
 
 
 def test_a_name_without_version_means_the_newest() -> None:
@@ -82,8 +82,8 @@ def test_a_declared_protocol_refuses_to_run() -> None:
     [
         (schedule_of, Choice(name="cosinus")),
         (batching_of, "sorted"),
-        (step_of, "hinge"),
-        (selection_of, "best"),
+        (step_of, Choice(name="hinge")),
+        (selection_of, Choice(name="luckiest")),
     ],
 )
 def test_an_unknown_function_name_is_an_error(find: object, name: object) -> None:

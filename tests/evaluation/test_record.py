@@ -41,8 +41,8 @@ def artifact(digits_artifact: Path, tmp_path: Path) -> gendata.CondensedArtifact
 def report(artifact_id: str, *rows: Row) -> Report:
     return Report(
         protocol="quick/v1",
-        status="exact",
-        network="mlp",
+        networks=("mlp",),
+        ipc=3,
         artifact_id=artifact_id,
         source="digits",
         fingerprint="",

@@ -1,0 +1,74 @@
+"""What a protocol makes depend on images per class, classes, data set or student."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from gendata.errors import unknown_name
+from gendata.evaluation.protocol import Protocol
+from gendata.recipe import Choice
+from gendata.spec import SampleSpec
+
+Adaptation = Callable[[Protocol, int, SampleSpec, str], Protocol]
+
+
+def adapted(protocol: Protocol, *, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
+    """`protocol` as it is for this set; the record's own values where nothing is said about it.
+
+    Raises:
+        UnknownNameError: there is no such adaptation.
+    """
+    if protocol.adaptation is None:
+        return protocol
+    if protocol.adaptation not in _ADAPTATIONS:
+        raise unknown_name("adaptation", protocol.adaptation, _ADAPTATIONS)
+    return _ADAPTATIONS[protocol.adaptation](protocol, ipc, spec, source_name)
+
+
+def _dc(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
+    """MNIST is augmented, and so is every student with batch norm: 1000 epochs then (VICO utils.py:428-445)."""
+    if source_name == "mnist":
+        return replace(protocol, epochs=1000, augmentation=(_dc_augmentation("crop_scale_rotate"),))
+    if re.fullmatch(r"convnet.*-bn", protocol.network):
+        return replace(protocol, epochs=1000, augmentation=(_dc_augmentation("crop_noise"),))
+    return protocol
+
+
+def _dc_augmentation(strategy: str) -> Choice:
+    return Choice(name="dc", options={"strategy": strategy})
+
+
+def _idc(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
+    """Of ImageNet subsets the epochs fall with IPC, by a third more with 100 classes (IDC argument.py:22-47)."""
+    if max(spec.height, spec.width) <= 64:
+        return protocol
+    bounds = ((1, 3000), (10, 2000), (50, 1500), (200, 1000), (500, 500))
+    epochs = next((epochs for most, epochs in bounds if ipc <= most), 300)
+    return replace(protocol, epochs=epochs * 2 // 3 // 100 * 100 if spec.num_classes == 100 else epochs)
+
+
+def _rded(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
+    """Batch by IPC and classes, rate by student (RDED argument.py:233-315)."""
+    batch = 10 if ipc < 10 else 50 if ipc < 50 else 100
+    if spec.num_classes in (100, 1000):
+        batch *= 2
+    if spec.num_classes == 200:
+        batch = 100
+    lr = next((rate for name, rate in _RDED_RATES if protocol.network.startswith(name)), protocol.lr)
+    if protocol.network.startswith("convnet3") and spec.num_classes == 100:
+        lr, batch = 0.002, 25
+    return replace(protocol, batch=min(batch, ipc * spec.num_classes), lr=lr)
+
+
+_RDED_RATES = (
+    ("vgg11", 5e-4),
+    ("efficientnet_b0", 2e-3),
+    ("mobilenet_v2", 2.5e-3),
+    ("alexnet", 1e-4),
+    ("vit_b_16", 1e-4),
+    ("swin_v2_t", 1e-4),
+)
+_ADAPTATIONS: dict[str, Adaptation] = {"dc": _dc, "idc": _idc, "rded": _rded}

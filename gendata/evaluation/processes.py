@@ -1,0 +1,70 @@
+"""Networks of one row in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+
+from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.measurement import Runner, one_after_the_other, train_network
+from gendata.evaluation.result import NetworkResult
+
+Planner = Callable[[str], Callable[[Bench], RowPlan]]
+
+_planned: dict[tuple[str, str], tuple[Bench, RowPlan]] = {}  # of a worker: a row's data and choices are made once
+
+
+def threads_per_job(jobs: int) -> int:
+    """Torch threads of each process; one process keeps what its user set."""
+    return torch.get_num_threads() if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
+
+
+@contextmanager
+def runner(jobs: int, *, planner_of: Planner) -> Iterator[Runner]:
+    """A Runner over `jobs` processes, which end with the context.
+
+    Args:
+        jobs: 1: this process alone.
+        planner_of: from a row's name to its planner; importable, for the workers make their own plans.
+    """
+    if jobs == 1:
+        yield one_after_the_other
+        return
+    start = multiprocessing.get_context("spawn")  # a forked child hangs once the parent has run torch's threads
+    with ProcessPoolExecutor(jobs, start, initializer=torch.set_num_threads, initargs=(threads_per_job(jobs),)) as pool:
+        try:
+            yield partial(_spread, pool, planner_of)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _spread(
+    pool: ProcessPoolExecutor,
+    planner_of: Planner,
+    bench: Bench,
+    plan: RowPlan,
+    seeds: Sequence[int],
+    keep: Callable[[int, NetworkResult], None],
+) -> None:
+    bench.progress.begin(plan.name, plan.mode, steps=len(seeds) * plan.feed(seeds[0]).steps)
+    futures: dict[Future[NetworkResult], int] = {
+        pool.submit(_work, planner_of, bench, plan.row, seed): seed for seed in seeds
+    }
+    for future in as_completed(futures):
+        result = future.result()
+        bench.progress.advance(result.steps)
+        keep(futures[future], result)
+
+
+def _work(planner_of: Planner, bench: Bench, row: str, seed: int) -> NetworkResult:
+    key = (bench.token, row)
+    if key not in _planned:
+        _planned[key] = bench, planner_of(row)(bench)
+    bench, plan = _planned[key]
+    return train_network(bench, plan, plan.feed(seed), seed=seed)
