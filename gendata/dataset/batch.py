@@ -5,48 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-import numpy as np
-from torch import Tensor, from_numpy
+import torch
+from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
 from gendata.dataset.deferred import DeferredList
+from gendata.dataset.formats import Format
+from gendata.dataset.pixels import as_float
+
+_TENSORS = Format()
 
 
-def as_float(images: Tensor) -> Tensor:
-    """uint8 images as float32 in [0, 1]: value / 255, correctly rounded, as in torchvision.
-
-    By numpy, which converts and divides in one pass and one thread. Two cores, torch 2.15, 256 x 3 x 64 x 64: 1.9 ms
-    against torch's 2.2; with both cores taken by others, torch's threads wait for each other: 6 against 32 ms.
-    """
-    return from_numpy(np.divide(images.numpy(), np.float32(255), dtype=np.float32))
-
-
-class Batch(DeferredList[tuple[Tensor, int]]):
+class Batch(DeferredList[Any]):
     """A list of samples that can also give them as one batch, `ready`.
 
     It has to be a list of samples: from anything else `default_collate`, `StackDataset` and `ConcatDataset` fail or
     stack wrongly.
 
     Args:
-        images: (N, C, H, W) uint8.
-        labels: (N,) int64.
+        images: (N, C, H, W) uint8, or float32 where the artifact stores floats.
+        labels: (N,) int64, or (N, K) float32.
+        shape: how samples look.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, shape: Format = _TENSORS) -> None:
         super().__init__()
-        self.images, self.labels = images, labels
+        self.images, self.labels, self.shape = images, labels, shape
 
     @property
-    def ready(self) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) float32 and labels (N,) int64, as they were before anyone changed the list."""
-        return as_float(self.images), self.labels
+    def ready(self) -> Any:
+        """What `default_collate` makes of the samples, as they were before anyone changed the list."""
+        return self.shape.ready(self.images, self.labels)
 
-    def _items(self) -> Iterable[tuple[Tensor, int]]:
-        x, y = self.ready
-        return zip(x.unbind(), y.tolist(), strict=True)
+    def _items(self) -> Iterable[Any]:
+        images, labels = self.shape.images(self.images), self.shape.labels(self.labels)
+        return (self.shape.sample(x, y) for x, y in zip(images, labels, strict=True))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (list, (list(self),)) if self.touched else (Batch, (self.images, self.labels))
+        return (list, (list(self),)) if self.touched else (Batch, (self.images, self.labels, self.shape))
 
 
 class _InTransit(DeferredList[Tensor]):
@@ -60,7 +56,7 @@ class _InTransit(DeferredList[Tensor]):
         self.batch = batch
 
     def _items(self) -> Iterable[Tensor]:
-        return self.batch.ready
+        return cast(Iterable[Tensor], self.batch.ready)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (list, (list(self),)) if self.touched else (_arrived, (self.batch.images, self.batch.labels))
@@ -72,6 +68,7 @@ def _arrived(images: Tensor, labels: Tensor) -> list[Tensor]:
 
 def collate(samples: Sequence[Any]) -> Any:
     """`collate_fn` of a DataLoader: gives exactly what `default_collate` gives, without stacking sample by sample."""
-    if isinstance(samples, Batch) and not samples.touched:
-        return list(samples.ready) if get_worker_info() is None else _InTransit(samples)
-    return cast(Any, default_collate(list(samples)))
+    if not isinstance(samples, Batch) or samples.touched:
+        return default_collate(list(samples))
+    shrinks = samples.shape == _TENSORS and samples.images.dtype == torch.uint8
+    return _InTransit(samples) if shrinks and get_worker_info() is not None else samples.ready

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+import numpy as np
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
-from gendata.dataset.batch import Batch, as_float
-from gendata.dataset.indices import Rows, several, single
-from gendata.dataset.views import FreshView, FrozenView, View
+from gendata.artifact.canonical import sha256_of
+from gendata.dataset.batch import Batch
+from gendata.dataset.formats import Format
+from gendata.dataset.indices import Integers, Rows, several, single
+from gendata.dataset.selection import Evenly, Picks
+from gendata.dataset.views import FreshView, FrozenView, View, check_at_least
+from gendata.errors import SpecError
+
+if TYPE_CHECKING:
+    import datasets
+
+    from gendata.dataset.loader import GeneratedLoader
+    from gendata.dataset.stream import SampleStream
 
 Transform = Callable[[Any], Any]
 
@@ -24,8 +34,10 @@ class GeneratedDataset(Dataset[Any]):
 
     By default the frozen set (IPC images per class, always the same); `ds.fresh()` draws new ones each epoch. A slice,
     list, array or mask gives a ready batch: images (N, C, H, W) and labels (N,) int64. An index may also be an
-    (epoch, index) pair. Values are uint8 / 255 exactly; those of a bank of floats (`artifact.sample_dtype`)
-    are as stored, unclamped and in its space (`artifact.space`).
+    (epoch, index) pair. Values are uint8 / 255 exactly; of an artifact in another space (`artifact.space`), or of
+    floats (`artifact.sample_dtype`), they are the stored ones, unclamped.
+
+    Every `with_...`, `select`, `shard`, `take` and `fresh` gives another dataset and leaves this one as it is.
 
     Promises: a sample is bit-identical whatever the batch, order, number of workers or start method; global random
     state is neither read nor changed; the pickle is small (it names the artifact's folder).
@@ -33,8 +45,10 @@ class GeneratedDataset(Dataset[Any]):
     Args:
         artifact: what to sample.
         view: which samples. None: the frozen set.
-        transform: applied to each image (C, H, W) float32. None: nothing.
-        target_transform: applied to each int label. None: nothing.
+        transform: applied to each image, as `with_format` shows it: a tensor (C, H, W) float32. None: nothing.
+        target_transform: applied to each label. None: nothing.
+        shape: how samples look. None: (tensor, label).
+        soft: labels are the artifact's soft ones, (K,) float32.
     """
 
     def __init__(
@@ -44,10 +58,13 @@ class GeneratedDataset(Dataset[Any]):
         view: View | None = None,
         transform: Transform | None = None,
         target_transform: Transform | None = None,
+        shape: Format | None = None,
+        soft: bool = False,
     ) -> None:
         self.artifact = artifact
         self.transform, self.target_transform = transform, target_transform
         self._view = view or FrozenView(artifact)
+        self._format, self._soft = shape or Format(), soft
 
     @classmethod
     def open(cls, path: str | Path) -> GeneratedDataset:
@@ -58,21 +75,98 @@ class GeneratedDataset(Dataset[Any]):
         """
         return cls(open_artifact(Path(path)))
 
-    def fresh(self, *, samples_per_class: int | None = None, seed: int = 0) -> GeneratedDataset:
-        """The same artifact, drawing new samples each epoch; see `set_epoch`.
+    def fresh(
+        self, *, samples_per_class: int | None = None, num_samples: int | None = None, seed: int = 0
+    ) -> GeneratedDataset:
+        """The same artifact, drawing new samples each epoch; see `set_epoch`. Hard labels.
 
         Args:
-            samples_per_class: length of an epoch. None: as many as the frozen set has (IPC).
+            samples_per_class: so many in an epoch. None: as many as the frozen set has (IPC).
+            num_samples: the length of an epoch instead; classes then differ by at most one sample.
             seed: 0 to 2**63 - 1; another seed gives other samples.
         """
+        picks: Picks | None = None
         per_class = self.artifact.ipc if samples_per_class is None else samples_per_class
-        return self._with(view=FreshView(self.artifact, samples_per_class=per_class, seed=seed))
+        if num_samples is not None:
+            if samples_per_class is not None:
+                raise SpecError("samples_per_class and num_samples are both given", expected="one of them")
+            check_at_least("num_samples", num_samples, 1)
+            num_classes = self.artifact.spec.num_classes
+            per_class = -(-num_samples // num_classes)
+            picks = Evenly(num_samples, per_class * num_classes)
+        view: View = FreshView(self.artifact, samples_per_class=per_class, seed=seed)
+        return self._with(view=view if picks is None else view.select(picks), soft=False)
 
     def with_transform(
         self, transform: Transform | None = None, *, target_transform: Transform | None = None
     ) -> GeneratedDataset:
         """The same samples with other transforms, applied to each sample."""
         return self._with(transform=transform, target_transform=target_transform)
+
+    def with_format(
+        self,
+        name: Literal["torch", "numpy", "pil", "dict"] = "torch",
+        *,
+        dtype: Literal["float32", "uint8"] = "float32",
+        keys: tuple[str, str] = ("image", "label"),
+    ) -> GeneratedDataset:
+        """The same samples in another shape.
+
+        Args:
+            name: "torch": (tensor (C, H, W), label). "dict": the same as {"image": ..., "label": ...}. "numpy":
+                (array (H, W, C), label). "pil": (picture, label).
+            dtype: of images: float32 in [0, 1], or the uint8 they were rounded to. Pictures are uint8.
+            keys: other names in a "dict": ("pixel_values", "labels").
+
+        Raises:
+            SpecError: an unknown name, or one that the artifact's images cannot take.
+        """
+        shape = Format(name=name, dtype=dtype, keys=tuple(keys))
+        shape.check(stored=self.artifact.manifest.sampling.dtype, channels=self.artifact.spec.channels)
+        return self._with(shape=shape)
+
+    def with_labels(self, kind: Literal["hard", "soft"]) -> GeneratedDataset:
+        """The same samples with int labels ("hard"), or with the artifact's stored ones (K,) float32 ("soft").
+
+        Raises:
+            SpecError: the artifact stores none, or these samples are not of its frozen set.
+        """
+        if kind not in ("hard", "soft"):
+            raise SpecError(f"labels are {kind!r}", expected="hard or soft")
+        if kind == "soft":
+            self._view.soft_labels(np.zeros(0, dtype=np.int64))
+        return self._with(soft=kind == "soft")
+
+    def select(self, indices: Any) -> GeneratedDataset:
+        """Only the samples that a slice, list, array or mask means, in that order.
+
+        Raises:
+            IndexError: an index is out of range. TypeError: `indices` is none of these.
+        """
+        if isinstance(indices, slice):
+            return self._with(view=self._view.select(range(*indices.indices(len(self)))))
+        rows = several(indices, length=len(self), epoch=0)
+        if not isinstance(rows.epoch, int):
+            raise TypeError("a selection is the same in every epoch; expected indices, not (epoch, index) pairs")
+        return self._with(view=self._view.select(rows.positions))
+
+    def shard(self, num_shards: int, index: int, *, contiguous: bool = False) -> GeneratedDataset:
+        """Part `index` of `num_shards` that together have every sample once, and differ in size by at most one.
+
+        Differs from `datasets.Dataset.shard`: every num_shards-th sample, unless contiguous. Samples are sorted by
+        class, and so every part has all classes.
+        """
+        check_at_least("num_shards", num_shards, 1)
+        if not 0 <= index < num_shards:
+            raise SpecError(f"index is {index}", expected=f"0 to {num_shards - 1}")
+        start, stop = (len(self) * (index + more) // num_shards for more in (0, 1))
+        chosen = range(start, stop) if contiguous else range(index, len(self), num_shards)
+        return self._with(view=self._view.select(chosen))
+
+    def take(self, num_samples: int) -> GeneratedDataset:
+        """The first `num_samples`, or all if there are fewer. They are sorted by class: `shard` gives all classes."""
+        check_at_least("num_samples", num_samples, 0)
+        return self._with(view=self._view.select(range(min(num_samples, len(self)))))
 
     @property
     def mode(self) -> str:
@@ -103,8 +197,41 @@ class GeneratedDataset(Dataset[Any]):
 
     @cached_property
     def targets(self) -> Tensor:
-        """Labels of all samples (N,) int64, before `target_transform`."""
-        return torch.arange(self.artifact.spec.num_classes).repeat_interleave(self._view.samples_per_class)
+        """Classes of all samples (N,) int64, before `target_transform`; of soft labels too."""
+        return self._view.labels(np.arange(len(self)))
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over artifact, mode, seed and selection: equal for datasets with the same samples in every epoch."""
+        return sha256_of(self.identity())
+
+    def identity(self) -> dict[str, Any]:
+        """What `fingerprint` is made of, as plain data."""
+        return {"artifact_id": self.artifact.artifact_id, "num_samples": len(self), **self._view.identity()}
+
+    def loader(self, **options: Any) -> GeneratedLoader:
+        """Ready batches on any device, an epoch at a time, with a state of a few numbers; see `GeneratedLoader`."""
+        from gendata.dataset.loader import GeneratedLoader
+
+        return GeneratedLoader(self, **options)
+
+    def stream(self, **options: Any) -> SampleStream:
+        """Samples without end, each worker and rank its own; see `SampleStream`."""
+        from gendata.dataset.stream import SampleStream
+
+        return SampleStream(self, **options)
+
+    def to_hf(self, **options: Any) -> datasets.Dataset:
+        """The samples of this epoch as a `datasets.Dataset`; see `gendata.dataset.huggingface.to_hf`."""
+        from gendata.dataset.huggingface import to_hf
+
+        return to_hf(self, **options)
+
+    def to_hf_iterable(self, **options: Any) -> datasets.IterableDataset:
+        """The same as a `datasets.IterableDataset`; see `gendata.dataset.huggingface.to_hf_iterable`."""
+        from gendata.dataset.huggingface import to_hf_iterable
+
+        return to_hf_iterable(self, **options)
 
     def __len__(self) -> int:
         return len(self._view)
@@ -112,45 +239,67 @@ class GeneratedDataset(Dataset[Any]):
     def __getitem__(self, item: Any) -> Any:
         one = single(item, length=len(self), epoch=self.epoch)
         if one is None:
-            return self._collated(several(item, length=len(self), epoch=self.epoch))
+            return self._batched(several(item, length=len(self), epoch=self.epoch))
         index, epoch = one
-        return self._transformed(as_float(self._view.image(index, epoch)), self._view.label(index))
+        label = self._format.labels(self._labels(np.array([index])))[0]
+        return self._transformed(self._format.image(self._view.image(index, epoch)), label)
 
     def __getitems__(self, items: Sequence[Any]) -> list[Any]:
         """Samples as a list, which is what a DataLoader asks for; `gendata.collate` finds the batch ready in it."""
-        batch = self._batch(several(items, length=len(self), epoch=self.epoch))
-        return [self._transformed(*sample) for sample in batch] if self._transforms else batch
+        rows = several(items, length=len(self), epoch=self.epoch)
+        if not self._transforms:
+            return Batch(self._view.images(rows), self._labels(rows.positions), self._format)
+        return [self._transformed(image, label) for image, label in self._pairs(rows)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "targets"}  # derived, and long
 
     def __repr__(self) -> str:
         spec = self.artifact.spec
-        shape = "x".join(str(size) for size in spec.shape)
-        return (
-            f"GeneratedDataset({self.artifact.path.name!r}, {len(self):,} samples of {shape}, "
-            f"{spec.num_classes} classes, {self._view.describe()}, artifact_bytes={self.artifact.artifact_bytes:,})"
-        )
+        facts = [
+            repr(self.artifact.path.name),
+            f"{len(self):,} samples of {'x'.join(str(size) for size in spec.shape)}",
+            f"{spec.num_classes} classes",
+            self._view.describe(),
+            *([f"format {self._format.name} {self._format.dtype}"] if self._format != Format() else []),
+            *(["soft labels"] if self._soft else []),
+            *(["transformed"] if self._transforms else []),
+            f"artifact_bytes={self.artifact.artifact_bytes:,}",
+        ]
+        return f"GeneratedDataset({', '.join(facts)})"
 
     @property
     def _transforms(self) -> bool:
         return self.transform is not None or self.target_transform is not None
 
     def _with(self, **changes: Any) -> GeneratedDataset:
-        kept = {"view": self._view, "transform": self.transform, "target_transform": self.target_transform}
+        kept: dict[str, Any] = {
+            "view": self._view,
+            "transform": self.transform,
+            "target_transform": self.target_transform,
+            "shape": self._format,
+            "soft": self._soft,
+        }
         return type(self)(self.artifact, **{**kept, **changes})
 
-    def _batch(self, rows: Rows) -> Batch:
-        return Batch(self._view.images(rows), self._view.labels(rows.positions))
+    def _labels(self, index: Integers) -> Tensor:
+        return self._view.soft_labels(index) if self._soft else self._view.labels(index)
 
-    def _collated(self, rows: Rows) -> tuple[Any, Any]:
-        batch = self._batch(rows)
-        if self._transforms and len(batch):
-            return tuple(default_collate([self._transformed(*sample) for sample in batch]))
-        return batch.ready
+    def _pairs(self, rows: Rows) -> list[tuple[Any, Any]]:
+        images = self._format.images(self._view.images(rows))
+        return list(zip(images, self._format.labels(self._labels(rows.positions)), strict=True))
 
-    def _transformed(self, x: Tensor, y: int) -> tuple[Any, Any]:
+    def _batched(self, rows: Rows) -> Any:
+        if not self._transforms or not len(rows.positions):
+            return self._format.batch(self._view.images(rows), self._labels(rows.positions))
+        pairs = [self._changed(image, label) for image, label in self._pairs(rows)]
+        return self._format.stacked([image for image, _ in pairs], [label for _, label in pairs])
+
+    def _changed(self, image: Any, label: Any) -> tuple[Any, Any]:
         return (
-            x if self.transform is None else self.transform(x),
-            y if self.target_transform is None else self.target_transform(y),
+            image if self.transform is None else self.transform(image),
+            label if self.target_transform is None else self.target_transform(label),
         )
+
+    def _transformed(self, image: Any, label: Any) -> Any:
+        return self._format.sample(*self._changed(image, label))

@@ -1,19 +1,22 @@
-"""Which samples an artifact is read as: the frozen set, or new ones each epoch."""
+"""Which samples an artifact is read as: the frozen set, new ones each epoch, or some of either."""
 
 from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gendata.artifact.artifact import CondensedArtifact
+from gendata.dataset.cache import FrozenKey, cache_folder
+from gendata.dataset.forks import settle
 from gendata.dataset.indices import Integers, Rows
 from gendata.dataset.recent import RecentBlocks
-from gendata.dataset.shared import SharedImages
+from gendata.dataset.selection import Picks, described, narrowed, picked
+from gendata.dataset.store import FrozenStore
 from gendata.errors import SpecError
 
 _RECENT_BYTES = 32 * 2**20  # holds a whole epoch of most condensed sets, so that shuffled single reads stay cheap
@@ -27,7 +30,7 @@ class View(ABC):
     in whichever process.
     """
 
-    mode: ClassVar[str]
+    mode: str  # "frozen" or "fresh"
 
     def __init__(self, artifact: CondensedArtifact, *, samples_per_class: int) -> None:
         self.artifact, self.samples_per_class = artifact, samples_per_class
@@ -35,21 +38,25 @@ class View(ABC):
     def __len__(self) -> int:
         return self.samples_per_class * self.artifact.spec.num_classes
 
-    def label(self, index: int) -> int:
-        """Label of the sample at `index`."""
-        return index // self.samples_per_class
-
     def labels(self, index: Integers) -> Tensor:
         """Labels (len(index),) int64."""
         return torch.from_numpy(index // self.samples_per_class)
 
     @abstractmethod
+    def soft_labels(self, index: Integers) -> Tensor:
+        """Labels (len(index), K) float32.
+
+        Raises:
+            SpecError: there are none.
+        """
+
+    @abstractmethod
     def image(self, index: int, epoch: int) -> Tensor:
-        """One image (C, H, W)."""
+        """One image (C, H, W). Others read this memory too: copy it before you change it."""
 
     @abstractmethod
     def images(self, rows: Rows) -> Tensor:
-        """Images (len(rows.positions), C, H, W)."""
+        """Images (len(rows.positions), C, H, W), in memory of their own."""
 
     @property
     def epoch(self) -> int:
@@ -63,28 +70,64 @@ class View(ABC):
     def describe(self) -> str:
         """One line for `repr`."""
 
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What decides the samples, besides the artifact and the epoch; fit for JSON."""
+
+    def resolve(self, rows: Rows) -> tuple[View, Rows]:
+        """The view that makes `rows`, and what they are called there."""
+        return self, rows
+
+    def select(self, picks: Picks) -> View:
+        """Some of these samples."""
+        return SelectedView(self, picks)
+
+    def _check_on_host(self) -> None:
+        settle()
+        state = next(iter(self.artifact.generator.state_dict().values()), None)
+        if state is not None and state.device.type != "cpu":
+            raise SpecError(
+                f"the artifact's generator is on {state.device}",
+                where=str(self.artifact.path),
+                expected="the host, where it was opened; DataLoader workers can use no accelerator",
+                remedy="Leave it there and let the loader generate: ds.fresh().loader(device=...).",
+            )
+
 
 class FrozenView(View):
     """The frozen set: IPC images per class, the same in every epoch.
 
-    Each block is generated when it is first asked for, kept, and shared with DataLoader workers.
+    Each block is generated when it is first asked for, kept, and shared with DataLoader workers; see `FrozenStore`.
     """
 
     mode = "frozen"
 
     def __init__(self, artifact: CondensedArtifact) -> None:
         super().__init__(artifact, samples_per_class=artifact.ipc)
-        shape, block = (len(self), *artifact.spec.shape), artifact.manifest.sampling.micro_batch
-        self._store = SharedImages(shape, block=block, dtype=artifact.sample_dtype)
+        self._store = FrozenStore(
+            FrozenKey(
+                artifact_id=artifact.artifact_id,
+                shape=(len(self), *artifact.spec.shape),
+                dtype=artifact.manifest.sampling.dtype,
+                block=artifact.manifest.sampling.micro_batch,
+            ),
+            cache_folder(),
+        )
 
     def image(self, index: int, epoch: int) -> Tensor:
-        self._store.fill(np.array([index]), self._generate)
-        return self._store.pixels[index]
+        return self._pixels(np.array([index]))[index]
 
     def images(self, rows: Rows) -> Tensor:
-        self._store.fill(rows.positions, self._generate)
         # numpy gathers in one thread; see `as_float` for why that is the faster one.
-        return torch.from_numpy(np.take(self._store.pixels.numpy(), rows.positions, axis=0))
+        return torch.from_numpy(np.take(self._pixels(rows.positions).numpy(), rows.positions, axis=0))
+
+    def soft_labels(self, index: Integers) -> Tensor:
+        labels = self.artifact.soft_labels
+        if labels is None:
+            raise SpecError(
+                "the artifact has hard labels only", where=str(self.artifact.path), remedy='with_labels("hard")'
+            )
+        return labels[torch.from_numpy(index)]
 
     def set_epoch(self, epoch: int) -> None:
         _checked_epoch(epoch)
@@ -92,7 +135,19 @@ class FrozenView(View):
     def describe(self) -> str:
         return f"frozen, {self.samples_per_class} per class"
 
+    def identity(self) -> dict[str, Any]:
+        return {"mode": self.mode}
+
+    def _pixels(self, index: Integers) -> Tensor:
+        was_complete = self._store.is_complete
+        pixels = self._store.rows(index, self._generate)
+        # What is only looked up (a pixel bank) is in the artifact already.
+        if self._store.is_complete and not was_complete and self.artifact.generator.macs_per_image():
+            self._store.keep()
+        return pixels
+
     def _generate(self, index: Integers) -> Tensor:
+        self._check_on_host()
         return self.artifact.frozen_images(index)[0]
 
 
@@ -106,8 +161,8 @@ class FreshView(View):
     mode = "fresh"
 
     def __init__(self, artifact: CondensedArtifact, *, samples_per_class: int, seed: int) -> None:
-        _check_at_least("samples_per_class", samples_per_class, 1)
-        _check_at_least("seed", seed, 0)
+        check_at_least("samples_per_class", samples_per_class, 1)
+        check_at_least("seed", seed, 0)
         super().__init__(artifact, samples_per_class=samples_per_class)
         self.seed = seed
         self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -136,20 +191,75 @@ class FreshView(View):
             images[torch.from_numpy(chosen)] = self._generate(rows.positions[chosen], epoch)
         return images
 
+    def soft_labels(self, index: Integers) -> Tensor:
+        raise SpecError(
+            "stored soft labels belong to the frozen set; fresh samples have none",
+            where=str(self.artifact.path),
+            remedy='with_labels("hard")',
+        )
+
     def describe(self) -> str:
         return f"fresh, {self.samples_per_class} per class, seed {self.seed}, epoch {self.epoch}"
 
+    def identity(self) -> dict[str, Any]:
+        return {"mode": self.mode, "samples_per_class": self.samples_per_class, "seed": self.seed}
+
     def _generate(self, index: Integers, epoch: int) -> Tensor:
+        self._check_on_host()
         chosen = {"samples_per_class": self.samples_per_class, "seed": self.seed, "epoch": epoch}
         return self.artifact.fresh_images(index, **chosen)[0]
 
 
-def _checked_epoch(epoch: Any) -> int:
-    value = operator.index(epoch)
-    _check_at_least("epoch", value, 0)
-    return value
+class SelectedView(View):
+    """Some samples of another view, in an order of their own."""
+
+    def __init__(self, whole: View, picks: Picks) -> None:
+        super().__init__(whole.artifact, samples_per_class=whole.samples_per_class)
+        self.whole, self.picks, self.mode = whole, picks, whole.mode
+
+    def __len__(self) -> int:
+        return len(self.picks)
+
+    def labels(self, index: Integers) -> Tensor:
+        return self.whole.labels(picked(self.picks, index))
+
+    def soft_labels(self, index: Integers) -> Tensor:
+        return self.whole.soft_labels(picked(self.picks, index))
+
+    def image(self, index: int, epoch: int) -> Tensor:
+        return self.whole.image(int(picked(self.picks, np.array([index]))[0]), epoch)
+
+    def images(self, rows: Rows) -> Tensor:
+        view, there = self.resolve(rows)
+        return view.images(there)
+
+    @property
+    def epoch(self) -> int:
+        return self.whole.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        self.whole.set_epoch(epoch)
+
+    def describe(self) -> str:
+        return f"{len(self):,} of {len(self.whole):,} samples: {self.whole.describe()}"
+
+    def identity(self) -> dict[str, Any]:
+        return {**self.whole.identity(), "selection": described(self.picks)}
+
+    def resolve(self, rows: Rows) -> tuple[View, Rows]:
+        return self.whole, Rows(picked(self.picks, rows.positions), rows.epoch)
+
+    def select(self, picks: Picks) -> View:
+        return SelectedView(self.whole, narrowed(self.picks, picks))
 
 
-def _check_at_least(name: str, value: Any, least: int) -> None:
+def check_at_least(name: str, value: Any, least: int) -> None:
+    """Raises SpecError unless `value` is a whole number from `least` to 2**63 - 1."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _MAX_SEED:
         raise SpecError(f"{name} is {value!r}", expected=f"a whole number from {least} to 2**63 - 1")
+
+
+def _checked_epoch(epoch: Any) -> int:
+    value = operator.index(epoch)
+    check_at_least("epoch", value, 0)
+    return value

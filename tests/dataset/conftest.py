@@ -39,6 +39,13 @@ def saved(path, *, seed=0):
     return save_artifact(path, draft)
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache of frozen sets for each test alone."""
+    monkeypatch.setenv("GENDATA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "frozen"
+
+
 @pytest.fixture
 def make_artifact():
     return saved

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from gendata.dataset.batch import Batch, as_float, collate
+from gendata.dataset.batch import Batch, collate
+from gendata.dataset.pixels import as_float
 
 
 @pytest.fixture

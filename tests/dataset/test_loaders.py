@@ -59,15 +59,37 @@ def test_batch_size_workers_order_and_subset_change_no_sample(dataset, batch_siz
 START_METHODS = pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 
 
+def forbidden(self, index):
+    raise AssertionError("made again")
+
+
 @START_METHODS
-def test_workers_of_any_start_method_share_one_frozen_set(artifact, method):
+def test_workers_of_any_start_method_share_one_frozen_set(artifact, method, monkeypatch):
+    monkeypatch.setenv("GENDATA_CACHE", "")
     # The parent samples before its workers do: threads that it started must not hang them.
     expected = GeneratedDataset(artifact)[:][0]
     frozen = GeneratedDataset(artifact)
     x, y = loaded(frozen, num_workers=2, batch_size=7, multiprocessing_context=method, collate_fn=collate)
     assert torch.equal(x, expected) and torch.equal(y, frozen.targets)
-    assert frozen._view._store.filled.all()  # the parent finds what its workers have generated
-    assert torch.equal(frozen[:][0], expected)
+    monkeypatch.setattr(type(artifact), "frozen_images", forbidden)
+    assert torch.equal(frozen[:][0], expected)  # the parent finds what its workers have generated
+
+
+@START_METHODS
+def test_workers_of_any_start_method_read_a_cached_frozen_set(artifact, method, monkeypatch):
+    expected = GeneratedDataset(artifact)[:][0]
+    monkeypatch.setattr(type(artifact), "frozen_images", forbidden)
+    frozen = GeneratedDataset(artifact)
+    options = {"num_workers": 2, "batch_size": 7, "multiprocessing_context": method, "collate_fn": collate}
+    assert torch.equal(loaded(frozen, **options)[0], expected)
+
+
+@START_METHODS
+def test_workers_that_complete_a_frozen_set_put_it_into_the_cache(artifact, method, cache, monkeypatch):
+    x, _ = loaded(GeneratedDataset(artifact), num_workers=1, multiprocessing_context=method)
+    assert len(list(cache.iterdir())) == 1
+    monkeypatch.setattr(type(artifact), "frozen_images", forbidden)
+    assert torch.equal(GeneratedDataset(artifact)[:][0], x)
 
 
 @START_METHODS
