@@ -137,7 +137,9 @@ def _timm(name: str, spec: SampleSpec) -> nn.Module:
     import timm
 
     facts = timm.get_pretrained_cfg(name, allow_unregistered=True)
-    options = {"img_size": (spec.height, spec.width)} if facts is not None and facts.fixed_input_size else {}
+    options: dict[str, Any] = {}
+    if facts is not None and facts.fixed_input_size:
+        options = {"img_size": (spec.height, spec.width)}
     network: nn.Module = timm.create_model(
         name, pretrained=False, in_chans=spec.channels, num_classes=spec.num_classes, **options
     )
@@ -159,10 +161,10 @@ def _replace_first_conv(network: nn.Module, channels: int) -> None:
     if found is None or found[1].in_channels != 3 or found[1].groups != 1:
         raise SpecError("the network does not begin with a convolution of three channels", expected="RGB images")
     path, old = found
-    new = nn.Conv2d(
-        channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation, bias=old.bias is not None,
-        padding_mode=old.padding_mode,
-    )  # type: ignore[arg-type]  # fmt: skip
+    same: dict[str, Any] = {
+        name: getattr(old, name) for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode")
+    }
+    new = nn.Conv2d(channels, old.out_channels, bias=old.bias is not None, **same)
     nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
     parent, _, attribute = path.rpartition(".")
     setattr(network.get_submodule(parent), attribute, new)

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 
@@ -75,7 +76,7 @@ def _vit(match: _Match, spec: SampleSpec) -> Classifier:
     return VisionTransformer(spec=spec, **sizes, **_size(match))
 
 
-def _size(match: _Match) -> dict[str, int]:
+def _size(match: _Match) -> dict[str, Any]:
     """Depth and width where the name says them; the the classes know the others."""
     return {key: int(match[key]) for key in ("depth", "width") if key in match.re.groupindex}
 
