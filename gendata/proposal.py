@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gendata.errors import RecipeError, unknown_name
 from gendata.recipe import ArtifactPlan, Choice, Recipe, override_choice, override_recipe
 from gendata.registry import SOURCES
 from gendata.spec import SampleSpec
+
+if TYPE_CHECKING:
+    from gendata.sources.source import Source
 
 _SHARE_OF_CODES = 0.25  # of the bytes; the rest holds the decoder
 _OVERHEAD_BYTES = 1024  # file header, scales and biases
@@ -78,6 +82,23 @@ def propose_recipe(
         artifact=ArtifactPlan(ipc=ipc),
     )
     return override_recipe(proposed, overrides)
+
+
+def named_source(data_set: str | Path, *, resize: int | None = None, data_root: Path | None = None) -> Source:
+    """A folder of images, a folder of parquet files, or a data set by name, opened.
+
+    Args:
+        data_set: as of `propose_recipe`.
+        resize: side in pixels that every image is made; None: as they are.
+        data_root: where local copies of a named source are looked for.
+
+    Raises:
+        SourceError, RecipeError, UnknownNameError: as of `propose_recipe`.
+    """
+    from gendata.sources.source import open_source
+
+    overrides = () if resize is None else (f"source.options.resize={resize}",)
+    return open_source(override_choice(_source_of(str(data_set)), overrides, field="source"), data_root=data_root)
 
 
 def _source_of(data_set: str) -> Choice:

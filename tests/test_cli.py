@@ -15,7 +15,8 @@ import pytest
 import typer
 
 import gendata
-from gendata.cli import _clean, _parse_bytes, _print_report, app
+from gendata.cli import app
+from gendata.cli.printing import clean, parse_bytes, print_report
 from gendata.evaluation.report import Report, Row
 from gendata.recipe import list_recipes
 
@@ -27,7 +28,7 @@ ROW = Row(
     steps=10, passes=10, network="mlp", protocol="quick/v1", seeds=(0, 1, 2), last=(0.9, 0.9, 0.9),
 )  # fmt: skip
 REPORT = Report(
-    protocol="quick/v1", status="exact", network="mlp", artifact_id=None, source="digits", fingerprint="", seed=0,
+    protocol="quick/v1", networks=("mlp",), ipc=1, artifact_id=None, source="digits", fingerprint="", seed=0,
     device="cpu", environment={}, rows=(ROW,), skipped={"equal-bytes-real": "no \x1b[31msheet"},
 )  # fmt: skip
 
@@ -54,12 +55,25 @@ def test_every_help_shows_two_examples_of_that_command(command: Command, path: t
 def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     assert {" ".join(path) for path in ALL} == {
         "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense", "info",
-        "verify", "annotate", "sample", "evaluate", "env",
+        "verify", "annotate", "sample", "evaluate", "baseline", "protocol", "protocol list", "protocol show",
+        "protocol diff", "env",
     }  # fmt: skip
 
 
 def test_the_version_is_the_package_s(command: Command) -> None:
     assert command("--version").out == f"gendata {gendata.__version__}\n"
+
+
+def test_a_protocol_is_listed_shown_and_compared_in_words(command: Command) -> None:
+    listed = {each["name"]: each for each in json.loads(command("protocol", "list", "--json").out)["protocols"]}
+    assert listed["dim-paper/v1"]["selects_on_test"]
+    assert not listed["dsa/v1"]["selects_on_test"]
+    assert "dc-bench-autoaug/v1" in listed["dc-bench/v1"]["members"]
+    shown = command("protocol", "diff", "dsa/v1", "dim-paper/v1").out
+    assert "learning rate over time\n  dsa/v1        one drop" in shown
+    assert "12 settings differ" in shown
+    assert "They do the same." in command("protocol", "diff", "dsa", "dsa/v1").out
+    assert command("protocol", "show", "dc-bench").out.count("learning rate at the start") == 6
 
 
 # --- errors ---
@@ -80,9 +94,9 @@ def test_a_wrong_option_is_a_usage_error_with_exit_code_2(command: Command) -> N
 
 def test_any_other_error_keeps_its_traceback(tmp_path: Path) -> None:
     code = (
-        "import gendata.cli as cli\n"
+        "import gendata.cli as cli, gendata.cli.recipes as recipes\n"
         "def broken(): raise ZeroDivisionError('a fault of ours')\n"
-        "cli.list_recipes = broken\n"
+        "recipes.list_recipes = broken\n"
         "cli.main(['recipe', 'list'])\n"
     )
     done = subprocess.run(
@@ -105,7 +119,7 @@ def test_what_a_stranger_wrote_cannot_steer_the_terminal(command: Command, tmp_p
     shown = command("recipe", "validate", evil)
     assert shown.code == 2
     assert "\x1b" not in shown.out + shown.err
-    assert _clean("a\x1b[31m[red]\u202eb\n\x07") == "a[31m[red]b"
+    assert clean("a\x1b[31m[red]\u202eb\n\x07") == "a[31m[red]b"
 
 
 # --- recipes ---
@@ -325,7 +339,7 @@ def test_evaluate_prints_what_it_measured_even_if_it_cannot_be_written(
 def test_a_report_for_people_is_one_table_and_says_what_could_not_be_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _print_report(REPORT, as_json=False)
+    print_report(REPORT, as_json=False)
     header, line, told, skipped = capsys.readouterr().out.splitlines()
     assert header.index("mode") == line.index("frozen(30)")
     assert "91.3 ± 0.4" in line
@@ -455,10 +469,10 @@ def test_own_data_that_is_not_there_is_one_clear_error(command: Command, tmp_pat
     [("100kB", 100_000), ("1MB", 1_000_000), ("1.5 kB", 1500), ("64KiB", 65536), ("300", 300), ("7b", 7)],
 )
 def test_sizes_are_read_with_their_unit(text: str, size: int) -> None:
-    assert _parse_bytes(text) == size
+    assert parse_bytes(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "kB", "-3kB", "1e3", "3 GB of it", "0"])
 def test_what_is_no_size_is_a_usage_error(text: str) -> None:
     with pytest.raises(typer.BadParameter):
-        _parse_bytes(text)
+        parse_bytes(text)

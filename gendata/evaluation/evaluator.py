@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
@@ -32,6 +33,9 @@ from gendata.evaluation.statistics import Statistics, statistics_of
 from gendata.recipe import Choice, EvaluationPlan
 from gendata.registry import typed_options
 from gendata.sources.source import Source, open_source, pixel_statistics
+
+if TYPE_CHECKING:
+    from gendata.labels.teacher import Teacher
 
 _ROWS: dict[str, Callable[[Bench], RowPlan]] = {
     "frozen": frozen,
@@ -188,11 +192,6 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
     if artifact is not None and artifact.space != "image":
         normalise, test = BankSpace(artifact.space_transform(source.split("train").x)), train
         space = f"bank {artifact.artifact_id}"
-    teacher = None
-    if protocol.teacher and conditions.teacher is not None:
-        from gendata.labels.teacher import open_teacher
-
-        teacher = open_teacher(conditions.teacher)
     device = torch.device(conditions.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return Bench(
         protocol=protocol,
@@ -204,13 +203,26 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
         normalise=normalise,
         test_normalise=None if test == train else Normaliser(*test),
         space=space,
-        teacher=teacher,
+        teacher=_teacher(protocol, conditions.teacher),
         learned_lr=_learned_lr(artifact),
         seed=conditions.seed,
         device=device,
         threads=threads_per_job(conditions.jobs),
         progress=conditions.progress or Silence(),
     )
+
+
+def _teacher(protocol: Protocol, path: Path | None) -> Teacher | None:
+    if not protocol.teacher:
+        return None
+    if path is None:
+        raise SpecError(
+            f"the labels of {protocol.name} come from a teacher",
+            remedy="Give one: --teacher DIR; `gendata teacher train` makes it.",
+        )
+    from gendata.labels.teacher import open_teacher
+
+    return open_teacher(path)
 
 
 def _learned_lr(artifact: CondensedArtifact | None) -> float | None:

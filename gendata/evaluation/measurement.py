@@ -129,7 +129,6 @@ def _thinned(curve: Sequence[CurvePoint]) -> Sequence[CurvePoint]:
 
 def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[NetworkResult]) -> Row:
     protocol, reported = bench.protocol, [result.reported for result in results]
-    selection = selection_of(protocol.selection)
     return Row(
         name=plan.name,
         mode=plan.mode,
@@ -144,7 +143,7 @@ def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[
         network=protocol.network,
         protocol=protocol.name,
         status=protocol.status,
-        selects_on_test=selection.uses_test_data or bool(protocol.lr_trials) or protocol.test_picks_artifact,
+        selects_on_test=protocol.selects_on_test,
         labels="teacher" if protocol.teacher else plan.labels,
         seeds=seeds,
         reported=tuple(reported),

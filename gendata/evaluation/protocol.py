@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from gendata.evaluation.selection import selection_of
 from gendata.recipe import Choice
 
 
@@ -51,6 +52,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     def passes(self) -> int:
         """Passes over the set that a student really makes."""
         return self.epochs + self.extra_pass
+
+    @property
+    def selects_on_test(self) -> bool:
+        """Whether what is reported was picked by looking at test data: the test, the rate, or the artifact itself."""
+        return selection_of(self.selection).uses_test_data or bool(self.lr_trials) or self.test_picks_artifact
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):

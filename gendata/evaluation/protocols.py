@@ -195,8 +195,8 @@ SRE2L = replace(
     DC,
     name="sre2l/v1",
     status="implemented",
-    summary="SRe2L (Yin 2023): AdamW, cosine, CutMix, random resized crops, a teacher's labels, best of the tests every "
-    "10. The published code stores the teacher's answers in half precision; here it is asked at every step.",
+    summary="SRe2L (Yin 2023): AdamW, cosine, CutMix, random resized crops, a teacher's labels, best of the tests "
+    "every 10. The published code stores the teacher's answers in half precision; here it is asked at every step.",
     source="VILA-Lab/SRe2L 8d00cba3: validate/train_FKD.py, validate/utils.py",
     network="resnet18",
     optimiser=_ADAMW,
@@ -243,8 +243,8 @@ DDRANKING_HARD = replace(
     DSA,
     name="ddranking-hard/v1",
     status="implemented",
-    summary="DD-Ranking's hard-label accuracy: one drop with momentum kept, best of the tests every 10, rate searched on "
-    "test data where the artifact carries none.",
+    summary="DD-Ranking's hard-label accuracy: one drop with momentum kept, best of the tests every 10, rate searched "
+    "on test data where the artifact carries none.",
     source="ddranking 0.2.0: hard_label.py, train_and_eval.py",
     learned_lr=True,
     lr_trials=(0.001, 0.005, 0.01, 0.05, 0.1),

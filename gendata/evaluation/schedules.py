@@ -61,7 +61,7 @@ def _drop_renewed(clock: Clock, optimiser: Optimizer, renew: Renew, *, after: st
 
 
 def _multi_step(clock: Clock, optimiser: Optimizer, renew: Renew, *, at: Sequence[str], factor: float) -> Optimizer:
-    """Learning rate times `factor` after each of the shares `at` of all epochs ("2/3"), rounded down; momentum stays."""
+    """Learning rate times `factor` after each share `at` of all epochs ("2/3"), rounded down; momentum stays."""
     done = clock.finished + 1
     return _with_rate(optimiser, clock.lr * factor ** sum(done >= int(Fraction(share) * clock.epochs) for share in at))
 

@@ -1,0 +1,105 @@
+"""`gendata info|verify|annotate|sample`: commands about one artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from gendata.cli.arguments import ArtifactArgument, JsonOption
+from gendata.cli.printing import clean, facts_of, print_evaluations, print_facts, print_json, print_made
+from gendata.errors import ArtifactError, IntegrityError
+
+
+def info(path: ArtifactArgument, as_json: JsonOption = False) -> None:
+    """What an artifact holds and what it costs in bytes.
+
+    \b
+    Examples:
+      gendata info runs/digits
+      gendata info runs/digits --json
+    """
+    from gendata.artifact.artifact import open_artifact
+
+    facts = facts_of(open_artifact(path))
+    if as_json:
+        print_json(**facts)
+        return
+    rows = facts.pop("evaluations")
+    print_facts(facts)
+    if rows:
+        print_evaluations(rows)
+
+
+def verify(path: ArtifactArgument, as_json: JsonOption = False) -> None:
+    """Check every hash and seal, and that this machine reproduces the samples.
+
+    \b
+    Examples:
+      gendata verify runs/digits
+      gendata verify runs/digits --json
+    """
+    from gendata.artifact.artifact import open_artifact
+    from gendata.artifact.probes import verify_probes
+    from gendata.evaluation.record import broken_seals
+
+    artifact = open_artifact(path)
+    report, faults = verify_probes(artifact), broken_seals(artifact)
+    if as_json:
+        facts = msgspec.to_builtins(report)
+        print_json(path=str(path), artifact_id=artifact.artifact_id, **facts, broken_seals=faults)
+    else:
+        typer.echo(f"{clean(str(path))}: every hash is right; tier {report.tier}: {report.meaning}")
+    if faults:
+        raise IntegrityError(
+            "; ".join(faults), where=str(path), remedy="Measure again: gendata evaluate ARTIFACT --write."
+        )
+
+
+def annotate(
+    path: ArtifactArgument,
+    license: Annotated[str | None, typer.Option("--license", help="SPDX identifier: CC-BY-4.0.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Where the real data is described: a URL.")] = None,
+    citation: Annotated[str | None, typer.Option("--citation", help="How the real data is cited.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """State licence, source or citation; samples and artifact_id stay as they are.
+
+    \b
+    Examples:
+      gendata annotate runs/photos --license CC-BY-4.0
+      gendata annotate runs/photos --source https://example.org/photos --citation "Doe 2026"
+    """
+    from gendata.artifact import amend
+
+    if license is None and source is None and citation is None:
+        raise ArtifactError("nothing to state", where=str(path), expected="--license, --source or --citation")
+    artifact = amend.annotate(path, license=license, source=source, citation=citation)
+    print_made(artifact, as_json=as_json)
+
+
+def sample(
+    path: ArtifactArgument,
+    grid: Annotated[Path, typer.Option("--grid", metavar="FILE", help="The PNG to write, one row per class.")],
+    per_class: Annotated[
+        int | None, typer.Option("--per-class", min=1, help="Images per row; none: ten, or all the frozen ones.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="New images instead of the frozen set's.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the fresh images.")] = 0,
+) -> None:
+    """Draw samples onto one sheet.
+
+    \b
+    Examples:
+      gendata sample runs/digits --grid grid.png
+      gendata sample runs/digits --grid fresh.png --fresh --per-class 20 --seed 1
+    """
+    from gendata.artifact.artifact import open_artifact
+    from gendata.dataset.grid import check_grid_path, sample_grid, write_grid
+
+    check_grid_path(grid)
+    x_u8 = sample_grid(open_artifact(path), per_class=per_class, fresh=fresh, seed=seed)
+    write_grid(grid, x_u8)
+    typer.echo(f"{clean(str(grid))}: {x_u8.shape[0]} classes, {x_u8.shape[1]} images each")

@@ -1,0 +1,153 @@
+"""How facts, tables and faults are printed; whatever a stranger wrote is cleaned first."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import typer
+
+from gendata.errors import GendataError
+from gendata.recipe import Recipe
+
+if TYPE_CHECKING:
+    from gendata.artifact.artifact import CondensedArtifact
+    from gendata.condensation import Plan
+    from gendata.evaluation.report import Report
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """What a condensation would do."""
+    facts = {**msgspec.to_builtins(plan), "digest": plan.recipe.digest()}
+    if as_json:
+        print_json(**facts)
+    else:
+        stages = [f"{name}: {steps} steps" for name, steps in facts.pop("stages")]
+        del facts["recipe"]
+        print_facts({**facts, "stages": stages or "none"})
+        typer.echo("Nothing was made: --dry-run.")
+
+
+def print_made(artifact: CondensedArtifact, *, data: str | Path | None = None, as_json: bool) -> None:
+    """`data`: what `evaluate` must be told to find the real images again."""
+    if as_json:
+        print_json(**facts_of(artifact))
+        return
+    typer.echo(
+        f"{clean(str(artifact.path))}: {artifact.artifact_bytes} bytes for {artifact.spec.num_classes} classes, "
+        f"IPC {artifact.ipc}, id {artifact.artifact_id[:12]}"
+    )
+    path = clean(shlex.quote(str(artifact.path)))
+    found = f" --data {clean(shlex.quote(str(data)))}" if data else ""
+    typer.echo(f"Next: gendata sample {path} --grid grid.png; gendata evaluate {path}{found}")
+
+
+def facts_of(artifact: CondensedArtifact) -> dict[str, Any]:
+    """What `info` tells."""
+    manifest = artifact.manifest
+    return {
+        "path": str(artifact.path),
+        "artifact_id": artifact.artifact_id,
+        "format_version": manifest.format_version,
+        "artifact_bytes": artifact.artifact_bytes,
+        "manifest_bytes": artifact.manifest_bytes,
+        "folder_bytes": artifact.folder_bytes,
+        "ipc": artifact.ipc,
+        "num_classes": artifact.spec.num_classes,
+        "image_shape": list(artifact.spec.shape),
+        "generator": manifest.generator.name,
+        "macs_per_image": artifact.generator.macs_per_image(),
+        "latent": manifest.latent.name,
+        "labels": manifest.labels.kind,
+        "source": manifest.source.name if manifest.source else None,
+        "license": manifest.license,
+        "citation": manifest.citation,
+        "recipe_digest": manifest.recipe_digest,
+        "evaluations": artifact.evaluations(),
+    }
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """The rows of an evaluation as a table, or all of it as JSON."""
+    if as_json:
+        print_json(**report.to_dict())
+        return
+    print_table(report.columns(), report.cells())
+    networks = ", ".join(report.networks)
+    typer.echo(f"{report.protocol}, {clean(networks)}, {report.source}: test accuracy, mean ± std over n networks")
+    for name, accuracy in report.summary.items():
+        typer.echo(f"{name} of {report.protocol}: {100 * accuracy:.1f} %")
+    for row, reason in report.skipped.items():
+        typer.echo(f"{row} was not measured: {clean(reason)}")
+
+
+def print_json(**facts: Any) -> None:
+    """One JSON object on one line."""
+    typer.echo(json.dumps(msgspec.to_builtins(facts)))
+
+
+def print_facts(facts: dict[str, Any]) -> None:
+    """Names and values, one per line."""
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "-" if value is None else str(value)
+        typer.echo(f"{clean(name):<{width}}  {clean(text)}")
+
+
+def print_evaluations(rows: Iterable[dict[str, Any]]) -> None:
+    """Sealed rows, which are a stranger's data: whatever is missing shows as a dash."""
+    columns = ("protocol", "network", "row", "mode", "mean", "std", "n", "images_seen")
+    typer.echo()
+    print_table(list(columns), [[str(row.get(name, "-"))[:60] for name in columns] for row in rows])
+
+
+def print_table(header: list[str], rows: Iterable[list[str]]) -> None:
+    """Columns as wide as their widest cell."""
+    lines = [header, *[[clean(cell) for cell in row] for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def clean(text: str, *, keep: str = "") -> str:
+    """`text` without control and format characters: a stranger's recipe or manifest must not steer a terminal."""
+    return "".join(c for c in text if c in keep or unicodedata.category(c) not in ("Cc", "Cf"))
+
+
+def fault_text(error: GendataError) -> str:
+    """The message of an error that a user can mend."""
+    return f"{type(error).__name__}: {clean(str(error), keep=chr(10))}"
+
+
+def measured_text(recipe: Recipe) -> str:
+    """A recipe's first reference row, in words."""
+    if not recipe.reference:
+        return "not measured"
+    best = recipe.reference[0]
+    return f"{100 * best.mean:.1f} ± {100 * best.std:.1f} % ({best.row}, {best.mode}, {best.protocol}, n={best.n})"
+
+
+def yaml_text(recipe: Recipe) -> str:
+    """The recipe as a YAML file."""
+    import yaml
+
+    text: str = yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True)
+    return text
+
+
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+
+
+def parse_bytes(text: str) -> int:
+    """ "100kB" -> 100000."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    unit = _UNITS.get(match[2].lower()) if match else None
+    if match is None or unit is None or float(match[1]) * unit < 1:
+        raise typer.BadParameter(f"{text!r} is not a size; write 100kB or 1MB", param_hint="--bytes")
+    return int(float(match[1]) * unit)

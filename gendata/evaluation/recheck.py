@@ -1,0 +1,76 @@
+"""Sealed rows measured again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.errors import GendataError, SpecError
+from gendata.evaluation import evaluate
+from gendata.evaluation.progress import Progress
+from gendata.evaluation.record import broken_seals
+
+_DEVIATIONS, _AT_LEAST = 3.0, 0.01  # how far two means may lie apart that are of other machines
+
+
+class Rechecked(msgspec.Struct, frozen=True, kw_only=True):
+    """One row, then and now. Accuracies are fractions."""
+
+    row: str
+    mode: str
+    protocol: str
+    network: str
+    sealed: float  # mean, as the artifact says
+    again: float | None  # None: could not be measured here
+    verdict: Literal["equal", "within noise", "differs", "not measured"]  # equal: network by network, to the last bit
+    reason: str = ""  # of "not measured"
+
+
+def recheck(
+    path: str | Path,
+    *,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
+    jobs: int = 1,
+    device: str | None = None,
+) -> list[Rechecked]:
+    """Measures every row of an artifact's evaluations again, with its protocol, network, seed and number of networks.
+
+    Raises:
+        SpecError: a row is not what was sealed; nothing is measured then.
+        As `evaluate`.
+    """
+    artifact = open_artifact(path)
+    if faults := broken_seals(artifact):
+        raise SpecError("; ".join(faults), where=str(path), expected="rows as `gendata evaluate --write` left them")
+    asked = {"data_root": data_root, "progress": progress, "jobs": jobs, "device": device}
+    return [_again(artifact, row, asked) for row in artifact.evaluations()]
+
+
+def _again(artifact: CondensedArtifact, row: dict[str, Any], asked: dict[str, Any]) -> Rechecked:
+    then = {name: row[name] for name in ("row", "mode", "protocol", "network")}
+    name = row["mode"].partition("(")[0] if row["row"] == "artifact" else row["row"]
+    try:
+        report = evaluate(
+            artifact,
+            protocol=row["protocol"],
+            networks=(row["network"],),
+            rows=(name,),
+            runs=row["n"],
+            seed=row["seed"],
+            resume=False,
+            **asked,
+        )
+    except GendataError as error:
+        return Rechecked(**then, sealed=row["mean"], again=None, verdict="not measured", reason=error.what)
+    return Rechecked(**then, sealed=row["mean"], again=report.rows[0].mean, verdict=_verdict(row, report.rows[0]))
+
+
+def _verdict(then: dict[str, Any], now: Any) -> Literal["equal", "within noise", "differs"]:
+    if list(now.reported) == list(then["reported"]):
+        return "equal"
+    allowed = max(_AT_LEAST, _DEVIATIONS * max(now.std, then["std"]))
+    return "within noise" if abs(now.mean - then["mean"]) <= allowed else "differs"

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gendata.artifact.artifact import CondensedArtifact
+from gendata.evaluation import evaluate, measurement
+from gendata.evaluation.protocol import Protocol
+
+ROWS = ("frozen", "random-real")
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
+    """Seeds of the networks that are really trained, with a cache of their own."""
+    monkeypatch.setenv("GENDATA_CACHE", str(tmp_path / "cache"))
+    seeds: list[int] = []
+    real = measurement.train_network
+
+    def counted(*arguments: Any, seed: int) -> Any:
+        seeds.append(seed)
+        return real(*arguments, seed=seed)
+
+    monkeypatch.setattr(measurement, "train_network", counted)
+    return seeds
+
+
+def test_a_killed_evaluation_goes_on_after_the_networks_that_were_finished(
+    opened: CondensedArtifact, brief: Protocol, trainings: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = measurement.train_network
+
+    def killed(*arguments: Any, seed: int) -> Any:
+        if len(trainings) == 3:
+            raise KeyboardInterrupt
+        return counted(*arguments, seed=seed)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(measurement, "train_network", killed)
+        evaluate(opened, protocol=brief, rows=ROWS)
+    resumed = evaluate(opened, protocol=brief, rows=ROWS)
+    assert len(trainings) == 4
+    whole = evaluate(opened, protocol=brief, rows=ROWS, resume=False)
+    assert [row.reported for row in resumed.rows] == [row.reported for row in whole.rows]
+    assert len(trainings) == 8
+
+
+def test_a_name_alone_makes_no_other_result_but_every_setting_does(
+    opened: CondensedArtifact, brief: Protocol, trainings: list[int]
+) -> None:
+    def runs_of(**changes: Any) -> int:
+        before = len(trainings)
+        evaluate(opened, protocol=msgspec.structs.replace(brief, **changes), rows=("frozen",), runs=1)
+        return len(trainings) - before
+
+    assert runs_of() == 1
+    assert runs_of(name="same/v1", summary="as before", status="exact") == 0
+    assert [runs_of(lr=0.04), runs_of(epochs=4), runs_of(test_mode="train"), runs_of(no_flip_sources=())] == [1] * 4
+
+
+def test_a_damaged_file_of_the_cache_is_measured_again(
+    opened: CondensedArtifact, brief: Protocol, trainings: list[int], tmp_path: Path
+) -> None:
+    before = evaluate(opened, protocol=brief, rows=("frozen",), runs=1)
+    (file,) = (tmp_path / "cache" / "evaluations").glob("*.json")
+    file.write_bytes(file.read_bytes()[:-9])
+    assert evaluate(opened, protocol=brief, rows=("frozen",), runs=1).rows[0].reported == before.rows[0].reported
+    assert len(trainings) == 2
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_numbers_of_one(opened: CondensedArtifact, brief: Protocol) -> None:
+    chosen: dict[str, Any] = {"protocol": brief, "rows": ("frozen", "fresh-matched"), "runs": 3, "resume": False}
+    one, two = evaluate(opened, **chosen), evaluate(opened, **chosen, jobs=2)
+    assert [row.reported for row in one.rows] == [row.reported for row in two.rows]
+    for left, right in zip(one.rows, two.rows, strict=True):
+        losses = [[point.loss for point in row.curve] for row in (left, right)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)  # sums of another process may round otherwise
