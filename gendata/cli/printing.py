@@ -145,7 +145,7 @@ _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 
 
 def parse_bytes(text: str) -> int:
-    """ "100kB" -> 100000."""
+    """Bytes that a text such as "100kB" means."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
     unit = _UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None or float(match[1]) * unit < 1:

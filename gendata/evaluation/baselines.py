@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -36,9 +37,10 @@ def real_stream(bench: Bench) -> RowPlan:
     """New real images in every pass, at the frozen row's budget: the bound of any sampler at that budget."""
 
     def feed(seed: int) -> Feed:
+        images: Callable[[int], Images]
         if bench.is_drawn_whole:
             stream = _RealStream(bench, seed=derive(seed, "real-stream"))
-            images, distinct = stream.__call__, stream.count_distinct(bench.protocol.passes)
+            images, distinct = stream, stream.count_distinct(bench.protocol.passes)
         else:
             images = bench.passes_over(bench.pool, seed=seed)
             distinct = min(len(bench.pool.y), bench.num_images * bench.protocol.passes)

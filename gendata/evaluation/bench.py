@@ -56,7 +56,7 @@ class Bench:
     @property
     def num_images(self) -> int:
         """Images in a pass of the frozen row."""
-        return drawing_of(self.protocol.drawing).count(self.ipc, self.spec.num_classes, self.protocol.batch)
+        return drawing_of(self.protocol.drawing).num_images(self.ipc, self.spec.num_classes, self.protocol.batch)
 
     @property
     def is_drawn_whole(self) -> bool:

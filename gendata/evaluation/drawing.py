@@ -15,7 +15,7 @@ from gendata.evaluation.seeds import generator
 class Drawing(NamedTuple):
     """How many images a pass has, and which."""
 
-    count: Callable[[int, int, int], int]  # (IPC, classes, batch) -> images of a pass
+    num_images: Callable[[int, int, int], int]  # (IPC, classes, batch) -> images of a pass
     is_whole: bool  # True: every image of the set once; False: drawn at random, labels too
 
 
@@ -41,6 +41,6 @@ def _dim(ipc: int, num_classes: int, batch: int) -> int:
 
 
 _DRAWINGS = {
-    "whole-set": Drawing(count=lambda ipc, num_classes, batch: ipc * num_classes, is_whole=True),
-    "dim": Drawing(count=_dim, is_whole=False),
+    "whole-set": Drawing(num_images=lambda ipc, num_classes, batch: ipc * num_classes, is_whole=True),
+    "dim": Drawing(num_images=_dim, is_whole=False),
 }

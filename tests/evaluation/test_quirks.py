@@ -31,7 +31,8 @@ RGB = SampleSpec(channels=3, height=8, width=8, classes=tuple("0123456789"))
 
 def rates(protocol: Protocol) -> list[float]:
     """The learning rate of every pass."""
-    optimiser: torch.optim.Optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=protocol.lr)
+    weight = nn.Parameter(torch.zeros(1))
+    optimiser: torch.optim.Optimizer = torch.optim.SGD([weight], lr=protocol.lr)
     schedule, found = schedule_of(protocol.schedule), []
     for finished in range(protocol.passes):
         found.append(optimiser.param_groups[0]["lr"])
@@ -58,7 +59,7 @@ def test_sre2l_falls_to_nothing_and_rded_to_half() -> None:
 
 
 def test_dim_takes_ten_times_ipc_images_whatever_the_classes() -> None:
-    count = drawing_of(DIM_PAPER.drawing).count
+    count = drawing_of(DIM_PAPER.drawing).num_images
     assert [count(1, 10, 64), count(10, 10, 64), count(50, 10, 64), count(50, 100, 64)] == [64, 128, 512, 512]
 
 
