@@ -57,7 +57,8 @@ def _prefilter(side_px: int) -> Tensor:
     for i in range(side_px):
         for step, weight in ((-1, 1 / 6), (0, 4 / 6), (1, 1 / 6)):
             matrix[i, _mirrored(torch.tensor(i + step), side_px)] += weight
-    return torch.linalg.inv(matrix)
+    coefficients: Tensor = torch.linalg.inv(matrix)
+    return coefficients
 
 
 def _interpolated(coefficients: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -2,5 +2,7 @@
 
 TABLE = {
     "generative": "gendata.methods.generative:Generative",
+    "herding": "gendata.methods.herding:Herding",
+    "k-center": "gendata.methods.k_center:KCenter",
     "random-real": "gendata.methods.random_real:RandomReal",
 }

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gendata.errors import SpecError
-from gendata.generators.pixel_bank import PixelBank
 from gendata.latents import philox
-from gendata.methods.method import Method, Stage
+from gendata.methods.method import Stage
+from gendata.methods.real_subset import RealSubset
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`random-real` has no options: the generator's `slots` say how many images each class gets."""
 
 
-class RandomReal(Method):
+class RandomReal(RealSubset):
     """Fills every slot with another real image of its class, drawn without replacement by the seed."""
 
     Config = Config
+    name = "random-real"
 
     def stages(self) -> tuple[Stage, ...]:
         return ()
@@ -33,23 +33,8 @@ class RandomReal(Method):
         Raises:
             SpecError: the generator is no pixel bank, or a class has fewer real images than slots.
         """
-        bank = self.generator
-        if not isinstance(bank, PixelBank):
-            raise SpecError(
-                f"generator is {type(bank).__name__}",
-                where="method random-real",
-                expected="PixelBank",
-                remedy="Set generator.name to pixel-bank and latent.name to slot.",
-            )
-        for c in range(self.real.spec.num_classes):
-            members = self._shuffled_members(c)
-            if len(members) < bank.config.slots:
-                raise SpecError(
-                    f"class {self.real.spec.classes[c]!r} has {len(members)} images",
-                    where="method random-real",
-                    expected=f"at least generator.options.slots = {bank.config.slots}",
-                )
-            bank.images[c] = self.real.x_u8[members[: bank.config.slots]]
+        self.check()
+        self.fill()
 
     def trainable(self, stage: Stage) -> nn.Module:
         raise AssertionError("random-real has no stages")
@@ -57,10 +42,10 @@ class RandomReal(Method):
     def step(self, stage: Stage, i: int, *, rank: int = 0) -> Mapping[str, Tensor]:
         raise AssertionError("random-real has no stages")
 
-    def _shuffled_members(self, c: int) -> Tensor:
-        """Positions of class c's real images, in an order that depends on (seed, c) alone."""
-        members = (self.real.y == c).nonzero()[:, 0]
+    def choose(self, c: int, members: Tensor, count: int) -> Tensor:
+        """The first of an order that depends on (seed, c) alone: a larger bank begins with a smaller one's images."""
         keys = philox.uniforms(
             np.arange(len(members), dtype=np.int64), 1, seed=self.seed, epoch=c, stream="random-real"
         )
-        return members[torch.from_numpy(np.argsort(keys[:, 0], kind="stable")).to(members.device)]
+        order = torch.from_numpy(np.argsort(keys[:, 0], kind="stable"))
+        return members[order.to(members.device)][:count]
