@@ -9,13 +9,13 @@ from gendata.networks.convnet import ConvBlock, ConvNet
 from gendata.spec import SampleSpec
 
 
-def first_block(channels: int) -> ConvBlock:
-    spec = SampleSpec(channels=channels, height=10, width=12, classes=("a", "b"))
-    network = build_network("convnet1-w6-in", spec=spec, seed=3)
-    assert isinstance(network, ConvNet)
-    block = network.blocks[0].double()
-    assert isinstance(block, ConvBlock)
-    torch.nn.init.normal_(block.norm.weight, generator=torch.Generator().manual_seed(0))
+def block_of(channels: int) -> ConvBlock:
+    """A first block of one or three channels, a later one of more."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        block = ConvBlock(channels, 6, padding=3 if channels == 1 else 1, norm="in").double()
+        torch.nn.init.normal_(block.norm.weight)
+        torch.nn.init.normal_(block.norm.bias)
     return block
 
 
@@ -25,13 +25,16 @@ def images(channels: int) -> Tensor:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_block, "_CHUNK_BYTES", 3 * 6 * 14 * 16 * 8)
+    """Two or three images at a time, and not a multiple of the seven there are."""
+    monkeypatch.setattr(fused_block, "_CHUNK_BYTES", 3 * 6 * 10 * 12 * 8)
+    monkeypatch.setattr(fused_block, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(fused_block, "_MOMENTS_AT_ONCE", 3)
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3, 8])
 def test_the_fused_block_equals_the_plain_modules(channels: int) -> None:
-    block, x = first_block(channels), images(channels).requires_grad_()
+    block, x = block_of(channels), images(channels).requires_grad_()
     assert fused_block.fits_fused(x, block.conv)
     leaves = [x, *block.parameters()]
     fused, plain = block(x), block.plain(x)
@@ -46,8 +49,9 @@ def test_the_fused_block_equals_the_plain_modules(channels: int) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_the_fused_block_can_be_differentiated_twice() -> None:
-    block, x = first_block(1), images(1).requires_grad_()
+@pytest.mark.parametrize("channels", [1, 3, 8])
+def test_the_fused_block_can_be_differentiated_twice(channels: int) -> None:
+    block, x = block_of(channels), images(channels).requires_grad_()
     leaves = [x, *block.parameters()]
 
     def second(out: Tensor) -> tuple[Tensor, ...]:
@@ -58,8 +62,47 @@ def test_the_fused_block_can_be_differentiated_twice() -> None:
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-def test_odd_maps_and_wide_inputs_take_the_plain_modules() -> None:
-    block = first_block(1)
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("channels", [1, 3, 8])
+def test_single_precision_is_as_near_to_double_as_plain_modules_are(channels: int) -> None:
+    block, x = block_of(channels), images(channels) * 0.001 + 3  # nearly flat: what is left is a small difference
+    x[0] = 3.0
+    exact = block.plain(x)
+    single = block.float()
+    plain_error = (single.plain(x.float()) - exact).abs().max()
+    assert (single(x.float()) - exact).abs().max() <= 3 * plain_error
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_frozen_block_still_passes_gradients_to_its_input() -> None:
+    for channels in (1, 8):
+        block, x = block_of(channels).requires_grad_(False), images(channels).requires_grad_()
+        one, other = (torch.autograd.grad((way(x) ** 2).sum(), x)[0] for way in (block, block.plain))
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_maps_of_odd_size_other_precisions_and_autocast_take_the_plain_modules() -> None:
+    block = block_of(1)
     assert not fused_block.fits_fused(torch.zeros(2, 1, 9, 12), block.conv)
-    assert not fused_block.fits_fused(torch.zeros(2, 6, 10, 12), block.conv)
+    assert not fused_block.fits_fused(torch.zeros(2, 1, 10, 12, dtype=torch.bfloat16), block.conv)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not fused_block.fits_fused(torch.zeros(2, 1, 10, 12), block.conv)
     assert block(torch.zeros(2, 1, 9, 12, dtype=torch.float64)).shape == (2, 6, 6, 8)
+
+
+def test_small_maps_take_the_plain_modules() -> None:
+    assert not fused_block.fits_fused(torch.zeros(2, 1, 10, 12), block_of(1).conv)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_whole_network_of_fused_blocks_equals_the_plain_one() -> None:
+    spec = SampleSpec(channels=3, height=16, width=16, classes=("a", "b"))
+    network = build_network("convnet3-w6-in", spec=spec, seed=3).double()
+    assert isinstance(network, ConvNet)
+    x = torch.randn(5, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    fused = network(x)
+    for block in network.blocks:
+        assert isinstance(block, ConvBlock)
+        x = block.plain(x)
+    torch.testing.assert_close(fused, network.classifier(x.flatten(1)), rtol=0, atol=1e-9)
