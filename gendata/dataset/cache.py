@@ -14,7 +14,6 @@ import logging
 import mmap
 import os
 import platform
-import sys
 import tempfile
 import time
 import zlib
@@ -28,7 +27,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-FOLDER_VARIABLE = "GENDATA_CACHE"  # where the cache is; empty: nowhere, nothing is kept
+from gendata._cache import cache_folder
+
+_KIND = "frozen"
 _FORMAT = "gendata.frozen/1"
 _HEAD_BYTES = 4096
 _SUFFIX = ".frozen"
@@ -80,22 +81,10 @@ class MappedSet:
     checksums: NDArray[np.uint32]
 
 
-def cache_folder() -> Path | None:
-    """Where frozen sets are kept: $GENDATA_CACHE, else `gendata` in the platform's cache folder; None: nowhere."""
-    if FOLDER_VARIABLE in os.environ:
-        chosen = os.environ[FOLDER_VARIABLE]
-        return Path(chosen).expanduser() / "frozen" if chosen else None
-    try:
-        return _platform_caches() / "gendata" / "frozen"
-    except RuntimeError:  # no home
-        return None
-
-
 def list_cache() -> list[CachedSet]:
     """The frozen sets in the cache, the one used last first. Files that are none are passed over."""
-    folder = cache_folder()
-    paths = sorted(folder.glob(f"*{_SUFFIX}")) if folder else []
-    return sorted(filter(None, map(_described, paths)), key=lambda found: -found.last_used_sec)
+    found = map(_described, sorted(cache_folder(_KIND).glob(f"*{_SUFFIX}")))
+    return sorted(filter(None, found), key=lambda one: -one.last_used_sec)
 
 
 def clear_cache(artifact_id: str | None = None) -> list[CachedSet]:
@@ -107,15 +96,18 @@ def clear_cache(artifact_id: str | None = None) -> list[CachedSet]:
     chosen = [found for found in list_cache() if found.artifact_id.startswith(artifact_id or "")]
     for found in chosen:
         found.path.unlink(missing_ok=True)
-    folder = cache_folder()
-    if artifact_id is None and folder is not None:
-        _remove_partial(folder, older_than_sec=0)
+    if artifact_id is None:
+        _remove_partial(cache_folder(_KIND), older_than_sec=0)
     return chosen
 
 
-def open_frozen(key: FrozenKey, folder: Path) -> MappedSet | None:
-    """The set of `key` as this machine made it before; None: it has not, or the file is damaged."""
-    path = _path(key, folder)
+def frozen_path(key: FrozenKey) -> Path:
+    """Where the set of `key` is kept, as this kind of machine makes it."""
+    return cache_folder(_KIND) / f"{key.artifact_id}-{machine_digest()}{_SUFFIX}"
+
+
+def open_frozen(key: FrozenKey, path: Path) -> MappedSet | None:
+    """The set of `key` from its file; None: there is none, or it is damaged."""
     if not path.is_file():
         return None
     size = _HEAD_BYTES + key.num_bytes + 4 * key.num_blocks
@@ -134,9 +126,8 @@ def open_frozen(key: FrozenKey, folder: Path) -> MappedSet | None:
     return MappedSet(path, pixels.view(key.shape), checksums)
 
 
-def keep_frozen(key: FrozenKey, folder: Path, pixels: Tensor) -> None:
+def keep_frozen(key: FrozenKey, path: Path, pixels: Tensor) -> None:
     """Writes a complete set, whole or not at all. A cache that cannot be written is no error: the log says so."""
-    path = _path(key, folder)
     if path.exists() or key.num_bytes > _LARGEST_BYTES:
         return
     values = pixels.numpy()
@@ -178,10 +169,6 @@ def machine_facts() -> dict[str, Any]:
 def machine_digest() -> str:
     """16 hexadecimal digits that two kinds of machines do not share."""
     return hashlib.sha256(json.dumps(machine_facts(), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _path(key: FrozenKey, folder: Path) -> Path:
-    return folder / f"{key.artifact_id}-{machine_digest()}{_SUFFIX}"
 
 
 def _head(key: FrozenKey) -> bytes:
@@ -234,14 +221,6 @@ def _touch(path: Path) -> None:
         os.utime(path)  # `gendata cache list` says when a set was used last
     except OSError:
         return  # somebody else's file, or a cache that is only read
-
-
-def _platform_caches() -> Path:
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @functools.cache

@@ -24,19 +24,20 @@ _HALF_WORD = np.uint64(32)
 _LONGEST = 2**62
 
 
-def shuffled(places: Integers, *, length: int, seed: int, epoch: int) -> Integers:
+def shuffled(places: Integers, *, length: int, seed: int, epoch: int, stream: str = "") -> Integers:
     """What stands at `places` of the shuffled order of 0 .. length - 1.
 
     Args:
         places: (N,) from 0 to length - 1.
         length: 1 to 2**62.
         seed, epoch: any whole numbers; every pair gives another order.
+        stream: another text, another order.
     """
     if not 1 <= length <= _LONGEST:
         raise ValueError(f"length must be 1 to {_LONGEST}, got {length}")
     width = math.isqrt(length - 1) + 1
     height = -(-length // width)  # width * height - length < width: few values fall outside
-    keys = _keys(seed, epoch, length)
+    keys = _keys(f"{stream}/{length}/{seed}/{epoch}")
     order = np.empty(len(places), dtype=np.int64)
     for start in range(0, len(places), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -72,6 +73,6 @@ def _below(bound: int, value: NDArray[np.uint64], key: Any) -> NDArray[np.uint64
     return number
 
 
-def _keys(seed: int, epoch: int, length: int) -> NDArray[np.uint64]:
-    digest = hashlib.sha512(f"gendata/order/1/{length}/{seed}/{epoch}".encode()).digest()
+def _keys(name: str) -> NDArray[np.uint64]:
+    digest = hashlib.sha512(f"gendata/order/1/{name}".encode()).digest()
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64)

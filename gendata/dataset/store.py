@@ -31,12 +31,12 @@ class FrozenStore:
 
     Args:
         key: which set.
-        folder: of the cache. None: nothing is kept.
+        path: its file in the cache, there or not.
         memory: where another process fills it.
     """
 
-    def __init__(self, key: FrozenKey, folder: Path | None, *, memory: Tensor | None = None) -> None:
-        self.key, self.folder = key, folder
+    def __init__(self, key: FrozenKey, path: Path, *, memory: Tensor | None = None) -> None:
+        self.key, self.path = key, path
         self._mapped: MappedSet | None = None
         self._sound: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)  # blocks of the mapped file found undamaged
         self._complete = False  # this process has seen that all blocks are there
@@ -66,8 +66,8 @@ class FrozenStore:
 
     def keep(self) -> None:
         """Puts a complete set into the cache, and reads it from there from now on."""
-        if self.folder is not None and self._complete and self._mapped is None:
-            keep_frozen(self.key, self.folder, self.pixels)
+        if self._complete and self._mapped is None:
+            keep_frozen(self.key, self.path, self.pixels)
             self._map()
 
     @property
@@ -76,7 +76,7 @@ class FrozenStore:
         return self._complete
 
     def _map(self) -> None:
-        self._mapped = open_frozen(self.key, self.folder) if self.folder else None
+        self._mapped = open_frozen(self.key, self.path)
         if self._mapped is not None:
             self.pixels, self._complete = self._mapped.pixels, False
             self._sound = np.zeros(self.key.num_blocks, dtype=np.bool_)
@@ -110,7 +110,7 @@ class FrozenStore:
         self._complete = bool(self._filled.all())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_received, (self.key, self.folder, self._portable()))
+        return (_received, (self.key, self.path, self._portable()))
 
     def _portable(self) -> Tensor | None:
         if get_spawning_popen() is None or self._mapped is not None:
@@ -123,5 +123,5 @@ class FrozenStore:
             return None
 
 
-def _received(key: FrozenKey, folder: Path | None, memory: Tensor | None) -> FrozenStore:
-    return FrozenStore(key, folder, memory=memory)
+def _received(key: FrozenKey, path: Path, memory: Tensor | None) -> FrozenStore:
+    return FrozenStore(key, path, memory=memory)

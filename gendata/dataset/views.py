@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gendata.artifact.artifact import CondensedArtifact
-from gendata.dataset.cache import FrozenKey, cache_folder
+from gendata.dataset.cache import FrozenKey, frozen_path
 from gendata.dataset.forks import settle
 from gendata.dataset.indices import Integers, Rows
 from gendata.dataset.recent import RecentBlocks
@@ -104,15 +104,13 @@ class FrozenView(View):
 
     def __init__(self, artifact: CondensedArtifact) -> None:
         super().__init__(artifact, samples_per_class=artifact.ipc)
-        self._store = FrozenStore(
-            FrozenKey(
-                artifact_id=artifact.artifact_id,
-                shape=(len(self), *artifact.spec.shape),
-                dtype=artifact.manifest.sampling.dtype,
-                block=artifact.manifest.sampling.micro_batch,
-            ),
-            cache_folder(),
+        key = FrozenKey(
+            artifact_id=artifact.artifact_id,
+            shape=(len(self), *artifact.spec.shape),
+            dtype=artifact.manifest.sampling.dtype,
+            block=artifact.manifest.sampling.micro_batch,
         )
+        self._store = FrozenStore(key, frozen_path(key))
 
     def image(self, index: int, epoch: int) -> Tensor:
         return self._pixels(np.array([index]))[index]
