@@ -14,10 +14,12 @@ from torch import Tensor
 
 from gendata.errors import SpecError
 from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.modes import by_steps
 from gendata.evaluation.preparation import preparation_of
+from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.seeds import derive, generator
-from gendata.evaluation.sheets import SheetFormat, decode_sheet, encode_sheet
+from gendata.evaluation.sheets import SheetFormat, decode_sheet, encode_sheet, fits_picture
 from gendata.evaluation.training import Feed, Images, tested, train
 from gendata.networks import build_network
 from gendata.recipe import Choice
@@ -37,10 +39,11 @@ CANDIDATES = tuple(SheetFormat(codec, quality, shrink) for shrink in (1, 2) for 
 _TRIAL = msgspec.structs.replace(
     QUICK,
     name="equal-bytes-trial",
-    epochs=150,  # steps: one stands for a pass
+    epochs=150,  # steps: one stands for a pass; more where a sheet holds more images than these steps see
     batch=64,
     schedule=Choice(name="drop", options={"after": "two-thirds", "factor": 0.1}),
 )
+_MOST_TRIAL_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -57,22 +60,32 @@ class Sheet:
 def equal_bytes_real(bench: Bench) -> RowPlan:
     """The row: another draw for every network, at the optimiser steps and images per step of the frozen row.
 
-    A sheet may hold more images than the frozen set, or fewer; every pass is dealt IPC x classes of them, so that
-    `images_seen` equals the frozen row's. The sheet goes round, shuffled anew each time.
+    A sheet may hold more images than the frozen set, or fewer; every pass is dealt as many of them as the frozen row's
+    passes have, so that `images_seen` equals that row's. The sheet goes round, shuffled anew each time.
     """
+    return _plan(bench, bench.protocol, mode="real", count=bench.num_images, steps_per_pass=bench.steps_per_pass)
+
+
+def equal_bytes_steps(bench: Bench, *, thousands: int) -> RowPlan:
+    """The same sheets at the budget of fresh@<thousands>k, to stand beside that row."""
+    protocol = by_steps(bench.protocol, 1000 * thousands)
+    return _plan(bench, protocol, mode=f"real@{thousands}k", count=protocol.batch, steps_per_pass=1)
+
+
+def _plan(bench: Bench, protocol: Protocol, *, mode: str, count: int, steps_per_pass: int) -> RowPlan:
     how = _chosen_format(bench)
 
     def feed(seed: int) -> Feed:
         sheet = fill_sheet(bench, how, seed=derive(seed, "equal-bytes"))
         return Feed(
-            images=lambda index: _dealt(sheet, index, count=bench.num_images, seed=seed),
-            protocol=bench.protocol,
-            steps_per_pass=bench.steps_per_pass,
-            distinct_images=min(len(sheet.y), bench.num_images * bench.protocol.passes),
+            images=lambda index: _dealt(sheet, index, count=count, seed=seed),
+            protocol=protocol,
+            steps_per_pass=steps_per_pass,
+            distinct_images=min(len(sheet.y), count * protocol.passes),
             num_bytes=sheet.num_bytes,
         )
 
-    return RowPlan(name="equal-bytes-real", mode="real", feed=feed, follows_from="bytes", note=str(how))
+    return RowPlan(name="equal-bytes-real", mode=mode, feed=feed, follows_from="bytes", note=str(how))
 
 
 def _dealt(sheet: Sheet, index: int, *, count: int, seed: int) -> Images:
@@ -100,6 +113,8 @@ def fill_sheet(bench: Bench, how: SheetFormat, *, seed: int) -> Sheet:
 
     def encoded(per_class: int) -> bytes | None:
         """The sheet of so many images per class; None: it is too large."""
+        if not fits_picture(num_classes * per_class, bench.spec.shape[1:], how):
+            return None
         data = encode_sheet(bench.pool.x[order[:, :per_class].reshape(-1)], how)
         return data if len(data) <= bench.artifact_bytes else None
 
@@ -132,8 +147,18 @@ def _chosen_format(bench: Bench) -> SheetFormat:
         raise SpecError(f"no sheet of one image per class fits the artifact's {bench.artifact_bytes} bytes")
     if len(sheets) == 1:
         return sheets[0].how
-    bench.progress.begin("equal-bytes-real", "choosing a codec", steps=len(sheets) * _TRIAL.passes)
-    return max(sheets, key=lambda sheet: _trial(bench, sheet)).how
+    trial = _trial_for(sheets)
+    bench.progress.begin("equal-bytes-real", "choosing a codec", steps=len(sheets) * trial.passes)
+    return max(sheets, key=lambda sheet: _tried(bench, sheet, trial)).how
+
+
+def _trial_for(sheets: list[Sheet]) -> Protocol:
+    """One length for all candidates: steps enough to see every image of the largest sheet once.
+
+    A shorter trial would favour few good images over many poor ones.
+    """
+    steps = -(-max(len(sheet.y) for sheet in sheets) // _TRIAL.batch)
+    return msgspec.structs.replace(_TRIAL, epochs=max(_TRIAL.epochs, min(steps, _MOST_TRIAL_STEPS)))
 
 
 def _worthwhile(bench: Bench) -> list[Sheet]:
@@ -152,15 +177,15 @@ def _worthwhile(bench: Bench) -> list[Sheet]:
     return sheets
 
 
-def _trial(bench: Bench, sheet: Sheet) -> float:
+def _tried(bench: Bench, sheet: Sheet, trial: Protocol) -> float:
     """Validation accuracy of one small network, the same number of steps for every candidate."""
     seed = derive(bench.seed, "equal-bytes-trial")
-    network = build_network(_TRIAL.network, spec=bench.spec, seed=seed).to(bench.device)
+    network = build_network(trial.network, spec=bench.spec, seed=seed).to(bench.device)
     images: Images = (sheet.x, sheet.y)
     feed = Feed(
-        images=lambda index: images, protocol=_TRIAL, steps_per_pass=1, distinct_images=len(sheet.y), num_bytes=None
+        images=lambda index: images, protocol=trial, steps_per_pass=1, distinct_images=len(sheet.y), num_bytes=None
     )
-    prepare = preparation_of(_TRIAL, source_name=bench.source.name, normalise=bench.normalise)
+    prepare = preparation_of(trial, source_name=bench.source.name, normalise=bench.normalise)
     train(network, feed, seed=seed, prepare=prepare)
     bench.progress.advance(feed.steps)
     return tested(network, bench.validation, prepare=prepare).accuracy

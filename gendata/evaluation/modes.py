@@ -79,7 +79,7 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
     def feed(seed: int) -> Feed:
         return Feed(
             images=_Fresh(artifact, per_class=per_class, seed=seed),
-            protocol=_by_steps(bench.protocol, steps),
+            protocol=by_steps(bench.protocol, steps),
             steps_per_pass=1,
             distinct_images=_distinct(artifact, sets * per_class * bench.spec.num_classes),
             num_bytes=artifact.artifact_bytes,
@@ -88,7 +88,7 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
     return RowPlan(name="artifact", mode=f"fresh@{thousands}k", feed=feed, follows_from="artifact")
 
 
-def _by_steps(protocol: Protocol, steps: int) -> Protocol:
+def by_steps(protocol: Protocol, steps: int) -> Protocol:
     """`protocol` with the budget of fresh@: a pass, as the schedule counts, is one step."""
     return msgspec.structs.replace(
         protocol,

@@ -16,6 +16,7 @@ from torch.nn import functional
 from gendata.errors import SpecError
 
 _MAX_SIDE_PX = 16383  # WebP's limit
+_MAX_PIXELS = 2**26  # of one picture; Pillow warns of larger ones when it opens them
 
 
 class SheetFormat(NamedTuple):
@@ -36,12 +37,23 @@ def encode_sheet(x: Tensor, how: SheetFormat) -> bytes:
     Raises:
         SpecError: another number of channels, or too many images for one picture.
     """
+    if not fits_picture(len(x), (x.shape[2], x.shape[3]), how):
+        raise SpecError(
+            f"a sheet of {len(x)} images of {x.shape[2]} x {x.shape[3]} pixels, {how}",
+            expected=f"at most {_MAX_SIDE_PX} pixels a side and {_MAX_PIXELS} in all",
+            remedy="Write fewer images.",
+        )
     canvas = _tiled(_resized(x, _small(x.shape[2:], how.shrink), "area"))
-    if max(canvas.shape[:2]) > _MAX_SIDE_PX:
-        raise SpecError(f"a sheet of {len(x)} images is {canvas.shape[0]} pixels high", expected=f"{_MAX_SIDE_PX}")
     buffer = io.BytesIO()
     Image.fromarray(canvas[..., 0] if canvas.shape[2] == 1 else canvas).save(buffer, how.codec, **_options(how))
     return buffer.getvalue()
+
+
+def fits_picture(count: int, size: tuple[int, int], how: SheetFormat) -> bool:
+    """Whether one picture holds so many images of `size` (height, width)."""
+    height, width = _small(size, how.shrink)
+    rows, columns = _grid(count, height, width)
+    return max(rows * height, columns * width) <= _MAX_SIDE_PX and rows * height * columns * width <= _MAX_PIXELS
 
 
 def decode_sheet(data: bytes, how: SheetFormat, *, shape: tuple[int, int, int], count: int) -> Tensor:
@@ -79,8 +91,13 @@ def _tiled(x: Tensor) -> NDArray[np.uint8]:
     num, channels, height, width = x.shape
     if channels not in (1, 3):
         raise SpecError(f"images of {channels} channels do not fit a picture file", expected="1 or 3 channels")
-    columns = min(num, max(1, ceil(sqrt(num * height / width))))
-    rows = -(-num // columns)
+    rows, columns = _grid(num, height, width)
     x = torch.cat((x, x[-1:].expand(rows * columns - num, -1, -1, -1)))
     tiles = x.numpy().reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
     return np.ascontiguousarray(tiles).reshape(rows * height, columns * width, channels)
+
+
+def _grid(num: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of an about square picture of images of that size."""
+    columns = min(num, max(1, ceil(sqrt(num * height / width))))
+    return -(-num // columns), columns
