@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -43,7 +44,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> NDAr
     with archive.open(entry) as file:
         shape, dtype = _header(file, where)
         num_bytes = math.prod(shape) * dtype.itemsize
-        if dtype.kind not in _PLAIN or num_bytes > entry.file_size:
+        if dtype.kind not in _PLAIN or min(shape, default=0) < 0 or num_bytes > entry.file_size:
             raise SourceError(
                 f"has dtype {dtype} and shape {list(shape)[:8]}", where=where,
                 expected=f"numbers that fit its {entry.file_size} bytes",
@@ -61,6 +62,6 @@ def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError) as error:
         raise SourceError(f"has no header of NumPy's ({str(error)[:200]})", where=where) from None
     return tuple(map(int, shape)), dtype

@@ -1,0 +1,154 @@
+"""What is not said, or cannot be right, is refused with the option that says it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gendata.artifact.artifact import open_artifact
+from gendata.errors import SourceError, SpecError
+
+from .conftest import class_major, floats, write_dc
+
+
+@pytest.fixture
+def dc(tmp_path):
+    def write(images=None, labels=None):
+        data = [[floats() if images is None else images, class_major() if labels is None else labels]]
+        torch.save({"data": data}, tmp_path / "x.pt")
+        return tmp_path / "x.pt"
+
+    return write
+
+
+def test_class_names_have_to_come_from_somewhere(imported, dc):
+    with pytest.raises(SpecError, match=r"(?s)what the classes are called.*--source cifar10.*--classes"):
+        imported(dc(), classes=None)
+    with pytest.raises(SpecError, match="'imagewoof' is no data set known here"):
+        imported(dc(), classes=None, source="imagewoof")
+    with pytest.raises(SpecError, match="two classes have one name"):
+        imported(dc(), classes=("a", "a", "b"))
+
+
+def test_statistics_have_to_come_from_somewhere_and_fit_the_channels(imported, dc):
+    with pytest.raises(SpecError, match=r"(?s)mean and deviation of the data are not known.*--mean.*--statistics"):
+        imported(dc(), mean=None, std=None)
+    with pytest.raises(SpecError, match="go together"):
+        imported(dc(), std=None)
+    with pytest.raises(SpecError, match="are of 3 channels"):
+        imported(dc(), mean=None, std=None, statistics="imagenet")
+
+
+def test_statistics_differ_between_code_bases(imported, tmp_path):
+    path = tmp_path / "x.pt"
+    torch.save({"data": [[floats(100, 3, 32, 32), class_major(100, 100)]]}, path)
+    known = {"classes": None, "source": "cifar100", "mean": None, "std": None}
+    assert imported(path, **known).manifest.normalisation.mean[0] == 0.5071
+    (tmp_path / "out").rename(tmp_path / "first")
+    assert imported(path, statistics="mtt", **known).manifest.normalisation.mean[0] == 0.4914
+
+
+def test_images_of_another_shape_than_the_data_set_are_refused(imported, dc):
+    with pytest.raises(SpecError, match=r"\(1, 8, 8\) of 3 classes.*\(1, 28, 28\) of 10 classes, as in mnist"):
+        imported(dc(), source="mnist")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_images_that_are_not_finite_are_refused(imported, dc, value):
+    images = floats()
+    images[4, 0, 3, 3] = value
+    with pytest.raises(SpecError, match="1 images hold a value that is not finite"):
+        imported(dc(images))
+
+
+@pytest.mark.parametrize("label", [-1, 3, 2**40])
+def test_labels_outside_the_classes_are_refused(imported, dc, label):
+    labels = class_major()
+    labels[1] = label
+    with pytest.raises(SpecError, match=r"(?s)labels reach from .*expected 0 to 2.*--classes"):
+        imported(dc(labels=labels))
+
+
+def test_labels_in_any_order_are_sorted_and_images_with_them(imported, dc):
+    labels = torch.tensor([2, 0, 1, 0, 2, 1])
+    x, y = imported(dc(labels=labels.float())).frozen_images()
+    assert torch.equal(x, floats()[labels.argsort(stable=True)]) and y.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_classes_of_several_sizes_are_cut_to_the_smallest_when_asked(imported, dc):
+    labels = torch.tensor([0, 0, 0, 1, 2, 2])
+    with pytest.raises(SpecError, match=r"(?s)classes have 1 to 3 images.*--ipc 1"):
+        imported(dc(labels=labels))
+    x, y = imported(dc(labels=labels), ipc=1).frozen_images()
+    assert torch.equal(x, floats()[[0, 3, 4]]) and y.tolist() == [0, 1, 2]
+
+
+def test_a_class_without_images_is_refused(imported, dc):
+    with pytest.raises(SpecError, match="classes have 0 to 2 images"):
+        imported(dc(), classes=("a", "b", "c", "d"))
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([0.5] * 6), torch.zeros(5), torch.zeros(6, 1)])
+def test_labels_that_are_no_class_numbers_are_refused(imported, dc, labels):
+    with pytest.raises(SourceError, match=r"labels are"):
+        imported(dc(labels=labels))
+
+
+@pytest.mark.parametrize("images", [torch.zeros(6, 8, 8), torch.zeros(0, 1, 8, 8), torch.zeros(6, 100, 8, 8)])
+def test_images_of_another_shape_than_images_are_refused(imported, dc, images):
+    with pytest.raises(SourceError, match="images are"):
+        imported(dc(images))
+
+
+def test_normalised_values_taken_for_pixels_are_noticed(imported, tmp_path):
+    torch.save([floats(), class_major()], tmp_path / "data.pt")
+    with pytest.raises(SpecError, match=r"(?s)% of the values are outside \[0, 1\].*--space normalised"):
+        imported(tmp_path / "data.pt", factor=1)
+    assert imported(tmp_path / "data.pt", factor=1, space="normalised").space == "normalised"
+
+
+def test_a_layout_that_knows_no_whitening_and_bytes_that_are_no_pixels_are_refused(imported, dc):
+    with pytest.raises(SpecError, match="no whitening is known"):
+        imported(dc(), space="zca")
+    with pytest.raises(SpecError, match="normalised values as uint8"):
+        imported(dc(), storage="uint8")
+
+
+def test_a_whitening_cannot_be_stored_without_real_images(imported, tmp_path):
+    torch.save(floats(), tmp_path / "images_best.pt")
+    torch.save(class_major(), tmp_path / "labels_best.pt")
+    with pytest.raises(SpecError, match=r"(?s)fitted to the real training images.*--source NAME"):
+        imported(tmp_path, space="zca", store_whitening=True)
+
+
+def test_soft_labels_in_a_file_of_their_own_are_taken_by_image(imported, dc, tmp_path):
+    order, soft = torch.tensor([2, 0, 1, 0, 2, 1]), torch.rand(6, 3).softmax(1)
+    np.savez(tmp_path / "soft.npz", labels=soft.numpy())
+    with pytest.raises(SpecError, match=r"(?s)what its numbers are.*--label-values"):
+        imported(dc(), soft_labels=tmp_path / "soft.npz")
+    path = dc(labels=order)
+    artifact = imported(path, soft_labels=tmp_path / "soft.npz", label_values="probabilities")
+    assert torch.equal(artifact.soft_labels, soft[order.argsort(stable=True)])
+    np.savez(tmp_path / "soft.npz", labels=soft[:5].numpy())
+    with pytest.raises(SourceError, match="a row per image"):
+        imported(path, soft_labels=tmp_path / "soft.npz", label_values="logits")
+
+
+def test_soft_labels_of_other_classes_are_refused(imported, dc, tmp_path):
+    torch.save(torch.rand(6, 4), tmp_path / "soft.pt")
+    with pytest.raises(SpecError, match=r"4 columns; expected 3"):
+        imported(dc(), soft_labels=tmp_path / "soft.pt", label_values="logits")
+
+
+def test_a_rate_that_is_given_stands_before_the_files(imported, tmp_path):
+    artifact = imported(write_dc(tmp_path / "x.pt", sets=1), lr=0.5, license="MIT", citation="X 2024")
+    assert artifact.manifest.training.lr == 0.5
+    assert (artifact.manifest.license, artifact.manifest.citation) == ("MIT", "X 2024")
+    assert open_artifact(artifact.path, verify="probe").artifact_id == artifact.artifact_id
+
+
+def test_float16_halves_what_is_stored(imported, dc):
+    artifact = imported(dc(), storage="f16")
+    assert torch.equal(artifact.frozen_images()[0], floats().half().float())
+    assert artifact.artifact_bytes < 2 * floats().numel() + 200
