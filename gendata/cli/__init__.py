@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import gendata
-from gendata.cli import artifacts, evaluation, recipes
+from gendata.cli import artifacts, evaluation, recipes, teachers
 from gendata.cli.arguments import JsonOption
 from gendata.cli.printing import fault_text, print_facts, print_json
 from gendata.errors import GendataError
@@ -86,4 +86,5 @@ app.command("sample")(artifacts.sample)
 app.command("evaluate")(evaluation.evaluate_command)
 app.command("baseline")(evaluation.baseline)
 app.add_typer(evaluation.protocol_app, name="protocol")
+app.add_typer(teachers.teacher_app, name="teacher")
 app.command("env")(_env)

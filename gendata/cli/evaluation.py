@@ -39,6 +39,9 @@ NetworksOption = Annotated[
 TeacherOption = Annotated[
     Path | None, typer.Option("--teacher", metavar="DIR", help="Whose labels a protocol with a teacher uses.")
 ]
+CorruptionsOption = Annotated[
+    str | None, typer.Option("--corruptions", metavar="A,B", help="Test on corrupted images too; 'all': every kind.")
+]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes that train networks side by side.")]
 AnewOption = Annotated[
     bool, typer.Option("--anew", help="Train every network, also those that an earlier evaluation finished here.")
@@ -57,6 +60,7 @@ def evaluate_command(
     rows: RowsOption = None,
     networks: NetworksOption = None,
     teacher: TeacherOption = None,
+    corruptions: CorruptionsOption = None,
     data: DataOption = None,
     out: ReportOption = None,
     write: Annotated[bool, typer.Option("--write", help="Seal the rows into the artifact's evaluations.json.")] = False,
@@ -93,6 +97,7 @@ def evaluate_command(
             rows=_listed(rows),
             networks=_networks(networks),
             teacher=teacher,
+            corruptions=_listed(corruptions) or (),
             data_root=data,
             device=device,
             progress=bar,
@@ -118,6 +123,7 @@ def baseline(
     rows: RowsOption = None,
     networks: NetworksOption = None,
     teacher: TeacherOption = None,
+    corruptions: CorruptionsOption = None,
     resize: ResizeOption = None,
     data: DataOption = None,
     jobs: JobsOption = 1,
@@ -148,6 +154,7 @@ def baseline(
             rows=_listed(rows),
             networks=_networks(networks),
             teacher=teacher,
+            corruptions=_listed(corruptions) or (),
             device=device,
             progress=bar,
             jobs=jobs,

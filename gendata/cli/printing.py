@@ -83,6 +83,13 @@ def print_report(report: Report, *, as_json: bool) -> None:
     typer.echo(f"{report.protocol}, {clean(networks)}, {report.source}: test accuracy, mean ± std over n networks")
     for name, accuracy in report.summary.items():
         typer.echo(f"{name} of {report.protocol}: {100 * accuracy:.1f} %")
+    for row in report.rows:
+        if row.corrupted:
+            told = ", ".join(f"{name} {100 * accuracy:.1f}" for name, accuracy in row.corrupted.items())
+            typer.echo(f"{row.name} {row.mode}, {row.network}, on corrupted test images: {told} %")
+    if report.scores:
+        told = ", ".join(f"{name} {score:.3f}" for name, score in report.scores.items())
+        typer.echo(f"DD-Ranking's scores of the frozen set, as fractions: {told}")
     for row, reason in report.skipped.items():
         typer.echo(f"{row} was not measured: {clean(reason)}")
 

@@ -24,6 +24,7 @@ def evaluate(
     source: Source | None = None,
     data_root: Path | None = None,
     teacher: Path | None = None,
+    corruptions: Sequence[str] = (),
     device: str | None = None,
     progress: Progress | None = None,
     jobs: int = 1,
@@ -48,6 +49,8 @@ def evaluate(
         source: the real data; None: the source that the manifest names.
         data_root: where local copies of that source are; None: see `gendata.sources`.
         teacher: a teacher's folder, for protocols whose labels come from one; its bytes count.
+        corruptions: of test images, on which every network is tested as well: names of
+            `gendata.evaluation.corruptions.CORRUPTIONS`, or "all"; five severities each.
         device: of training: "cpu", "cuda"; None: a GPU if there is one.
         progress: is told about rows and steps; None: silence.
         jobs: processes that train networks side by side.
@@ -68,6 +71,7 @@ def evaluate(
         rows=rows,
         networks=networks,
         teacher=teacher,
+        corruptions=corruptions,
         device=device,
         progress=progress,
         jobs=jobs,
@@ -87,6 +91,7 @@ def evaluate_real(
     rows: Sequence[str] | None = None,
     networks: Sequence[str] | None = None,
     teacher: Path | None = None,
+    corruptions: Sequence[str] = (),
     device: str | None = None,
     progress: Progress | None = None,
     jobs: int = 1,
@@ -99,7 +104,7 @@ def evaluate_real(
         source: the real data.
         ipc: images per class of a pass.
         num_bytes: what equal-bytes-real may cost; 0: that row is left out.
-        protocol, runs, rows, networks, teacher, device, progress, jobs, resume, seed: as of `evaluate`.
+        protocol, runs, rows, networks, teacher, corruptions, device, progress, jobs, resume, seed: as of `evaluate`.
 
     Raises:
         As `evaluate`.
@@ -111,6 +116,7 @@ def evaluate_real(
         rows=rows,
         networks=networks,
         teacher=teacher,
+        corruptions=corruptions,
         device=device,
         progress=progress,
         jobs=jobs,

@@ -42,6 +42,7 @@ class Bench:
     space: str = "image"  # what `normalise` does, in words that two equal benches share
     teacher: Teacher | None = None
     learned_lr: float | None = None  # that the artifact carries
+    corruptions: tuple[str, ...] = ()  # of test images, on which every network is tested as well
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     threads: int = field(default_factory=torch.get_num_threads)  # of each process that trains

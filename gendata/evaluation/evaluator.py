@@ -20,6 +20,7 @@ from gendata.errors import GendataError, RecipeError, SourceError, SpecError, un
 from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.corrupted_test import known_corruptions
 from gendata.evaluation.equal_bytes import equal_bytes_real
 from gendata.evaluation.ledger import Ledger
 from gendata.evaluation.measurement import measure
@@ -29,6 +30,8 @@ from gendata.evaluation.processes import runner, threads_per_job
 from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocols import SUITES, Protocol, members_of, require_runnable
 from gendata.evaluation.report import Report, Row
+from gendata.evaluation.scoring import scores_of
+from gendata.evaluation.selected_real import herding, k_center
 from gendata.evaluation.statistics import Statistics, statistics_of
 from gendata.recipe import Choice, EvaluationPlan
 from gendata.registry import typed_options
@@ -45,7 +48,7 @@ _ROWS: dict[str, Callable[[Bench], RowPlan]] = {
     "real-stream": real_stream,
     "real-full": real_full,
 }
-_ON_REQUEST: dict[str, Callable[[Bench], RowPlan]] = {}
+_ON_REQUEST: dict[str, Callable[[Bench], RowPlan]] = {"herding": herding, "k-center": k_center}
 _FRESH = re.compile(r"fresh@([1-9]\d{0,4})k")
 
 
@@ -67,6 +70,7 @@ class Conditions:
     rows: Sequence[str] | None = None
     networks: Sequence[str] | None = None
     teacher: Path | None = None
+    corruptions: Sequence[str] = ()
     device: str | None = None
     progress: Progress | None = None
     jobs: int = 1
@@ -131,7 +135,8 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
         environment=environment(),
         rows=tuple(measured),
         skipped={name: error.what for name, error in faults.items()},
-        summary=_summary(measured, records, _full_name(protocol)),
+        summary=_summary(measured, _full_name(protocol)),
+        scores=scores_of(measured),
     )
 
 
@@ -205,6 +210,7 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
         space=space,
         teacher=_teacher(protocol, conditions.teacher),
         learned_lr=_learned_lr(artifact),
+        corruptions=known_corruptions(conditions.corruptions, spec=source.spec),
         seed=conditions.seed,
         device=device,
         threads=threads_per_job(conditions.jobs),
@@ -277,7 +283,7 @@ def _named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source
     return source
 
 
-def _summary(rows: Sequence[Row], records: Sequence[Protocol], name: str) -> dict[str, float]:
+def _summary(rows: Sequence[Row], name: str) -> dict[str, float]:
     """Of a suite, for its first artifact row: best and mean over protocols, and mean over the other networks."""
     if name not in SUITES or not rows:
         return {}

@@ -74,6 +74,7 @@ def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
         "source": bench.source.name,
         "fingerprint": bench.source.fingerprint,
         "space": bench.space,
+        "corruptions": list(bench.corruptions),
         "teacher": bench.teacher.sha256 if bench.teacher and bench.protocol.teacher else None,
         "machine": _machine(bench.device, bench.threads),
     }

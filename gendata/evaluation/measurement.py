@@ -9,6 +9,7 @@ from statistics import fmean, pstdev
 from torch import Tensor
 
 from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.corrupted_test import corrupted_accuracies
 from gendata.evaluation.ledger import Ledger, key_of
 from gendata.evaluation.preparation import Preparation, preparation_of
 from gendata.evaluation.progress import Progress
@@ -107,6 +108,7 @@ def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float) -> NetworkResult
         passes=protocol.passes,
         minutes=round((time.monotonic() - started) / 60, 3),
         curve=tuple(_thinned(curve)),
+        corrupted=corrupted_accuracies(bench, network, prepare),
     )
 
 
@@ -152,6 +154,7 @@ def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[
         lr=tuple(result.lr for result in results),
         per_class=tuple(map(fmean, zip(*(result.per_class for result in results), strict=True))),
         curve=results[0].curve,
+        corrupted={name: fmean(result.corrupted[name] for result in results) for name in results[0].corrupted},
         note=plan.note,
         minutes=round(sum(result.minutes for result in results), 3),
     )

@@ -34,6 +34,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     lr: tuple[float, ...] = ()  # at the start
     per_class: tuple[float, ...] = ()  # after the last pass, in label order, mean over networks
     curve: tuple[CurvePoint, ...] = ()  # of the first network
+    corrupted: dict[str, float] = {}  # corruption of the test images -> accuracy, mean over severities and networks
     note: str = ""
     minutes: float = 0.0  # of training and testing, all networks
 
@@ -52,6 +53,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, Any]
     rows: tuple[Row, ...]
     skipped: dict[str, str] = {}  # row -> why it could not be measured
+    scores: dict[str, float] = {}  # of DD-Ranking, for the first frozen row, as far as its baselines were measured
     summary: dict[str, float] = {}  # of a suite: best and mean over its protocols, mean over other networks
 
     def to_dict(self) -> dict[str, Any]:

@@ -28,3 +28,4 @@ class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
     passes: int
     minutes: float
     curve: tuple[CurvePoint, ...]
+    corrupted: dict[str, float] = {}  # corruption -> accuracy, mean over severities

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from gendata.artifact.artifact import CondensedArtifact
-from gendata.errors import SpecError
+from gendata.errors import SpecError, UnknownNameError
 from gendata.evaluation import evaluate
 from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.drawing import drawing_of
@@ -22,6 +23,7 @@ from gendata.evaluation.schedules import Clock, schedule_of
 from gendata.evaluation.selection import selection_of
 from gendata.evaluation.statistics import Statistics, statistics_of
 from gendata.evaluation.steps import Batch, step_of
+from gendata.evaluation.teaching import train_teacher
 from gendata.evaluation.training import Feed, train
 from gendata.recipe import Choice
 from gendata.spec import SampleSpec
@@ -184,3 +186,29 @@ def test_several_networks_are_several_rows(opened: CondensedArtifact, brief: Pro
     report = evaluate(opened, protocol=brief, rows=("frozen",), runs=1, networks=("mlp1-w4", "convnet1-w4-in"))
     assert [row.network for row in report.rows] == ["mlp1-w4", "convnet1-w4-in"]
     assert report.columns()[:2] == ["protocol", "network"]
+
+
+def test_a_teacher_s_labels_cost_its_bytes_and_change_the_student(
+    opened: CondensedArtifact, brief: Protocol, tmp_path: Path
+) -> None:
+    teacher = train_teacher("digits", network="convnet1-w4-bn", out=tmp_path / "teacher", epochs=1)
+    step = Choice(name="teacher-divergence", options={"temperature": 4.0, "unmixed_forward": True})
+    mixing = Choice(name="cutmix", options={"prob": 1.0, "beta": 1.0})
+    taught = msgspec.structs.replace(brief, step=step, teacher=True, mixing=mixing, network="convnet1-w4-bn")
+    (row,) = evaluate(opened, protocol=taught, rows=("frozen",), runs=1, teacher=teacher.path).rows
+    assert row.labels == "teacher"
+    assert row.bytes == opened.artifact_bytes + teacher.num_bytes
+    (plain,) = evaluate(
+        opened, protocol=msgspec.structs.replace(brief, network="convnet1-w4-bn"), rows=("frozen",), runs=1
+    ).rows
+    assert row.curve != plain.curve
+
+
+def test_networks_are_tested_on_corrupted_images_too(opened: CondensedArtifact, brief: Protocol) -> None:
+    report = evaluate(
+        opened, protocol=brief, rows=("frozen", "random-real"), runs=1, corruptions=("brightness", "gaussian_noise")
+    )
+    assert set(report.rows[0].corrupted) == {"brightness", "gaussian_noise"}
+    assert set(report.scores) == {"IOR"}
+    with pytest.raises(UnknownNameError, match="brightness"):
+        evaluate(opened, protocol=brief, corruptions=("brigthness",))
