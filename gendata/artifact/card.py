@@ -86,7 +86,7 @@ def _labels(manifest: Manifest) -> str:
 def _told(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Rows that only some artifacts need."""
     if manifest.space is not None:
-        yield "values", f"{manifest.space.name}, not pixels: bring real images there with `artifact.to_space`"
+        yield "values", f"{manifest.space.name}, not pixels: artifact.to_space brings real images there"
     elif manifest.sampling.dtype == "float32":
         yield "values", "floats as they are, 0 black and 1 white, unclamped"
     if manifest.training and manifest.training.lr is not None:

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from gendata.artifact.space import SpaceName
+from gendata.errors import SpecError
 
 Say = Callable[[str], None]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "space": ("image", "normalised", "zca"),
+    "label_values": ("probabilities", "logits", "targets"),
+    "storage": ("f32", "f16", "uint8"),
+}
 
 
 def _silent(note: str) -> None:
@@ -39,3 +46,13 @@ class Wanted:
     license: str | None = None
     citation: str | None = None
     say: Say = field(default=_silent)  # told what was guessed or left out
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                raise SpecError(f"{name} is {value!r}", expected=f"one of {', '.join(known)}")
+        for name in ("ipc", "factor", "resize", "lr"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 2**31:
+                raise SpecError(f"{name} is {value!r}", expected="above 0")

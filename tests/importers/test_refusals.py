@@ -152,3 +152,18 @@ def test_float16_halves_what_is_stored(imported, dc):
     artifact = imported(dc(), storage="f16")
     assert torch.equal(artifact.frozen_images()[0], floats().half().float())
     assert artifact.artifact_bytes < 2 * floats().numel() + 200
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"space": "hsv"}, "space is 'hsv'; expected one of image"),
+        ({"storage": "int4"}, "storage is 'int4'"),
+        ({"label_values": "onehot"}, "label_values is 'onehot'"),
+        ({"lr": -1.0}, "lr is -1.0; expected above 0"),
+        ({"factor": 0}, "factor is 0"),
+    ],
+)
+def test_words_and_numbers_that_make_no_sense_are_refused(imported, tmp_path, said, message):
+    with pytest.raises(SpecError, match=message):
+        imported(tmp_path, **said)
