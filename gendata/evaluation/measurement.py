@@ -15,7 +15,7 @@ from gendata.evaluation.preparation import Preparation, preparation_of
 from gendata.evaluation.progress import Progress
 from gendata.evaluation.report import Row
 from gendata.evaluation.result import CurvePoint, NetworkResult
-from gendata.evaluation.seeds import derive
+from gendata.evaluation.seeds import derive, dropout_seeded
 from gendata.evaluation.selection import selection_of
 from gendata.evaluation.training import Feed, Tested, tested, train
 from gendata.networks import build_network
@@ -93,7 +93,8 @@ def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float) -> NetworkResult
 
     # A rate of fresh@ is part of its budget, not of the protocol.
     rate = lr if protocol.lr == bench.protocol.lr else protocol.lr
-    images_seen = train(network, feed, seed=seed, prepare=prepare, lr=rate, after_pass=after_pass)
+    with dropout_seeded(seed, bench.device):
+        images_seen = train(network, feed, seed=seed, prepare=prepare, lr=rate, after_pass=after_pass)
     accuracies = [test.accuracy for test in tests]
     return NetworkResult(
         reported=selection.chosen(accuracies),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from gendata.evaluation.preparation import Normaliser, Preparation, preparation_
 from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.protocols import QUICK
-from gendata.evaluation.seeds import derive
+from gendata.evaluation.seeds import derive, dropout_seeded
 from gendata.evaluation.training import Feed, tested, train
 from gendata.labels.record import Trained
 from gendata.labels.teacher import Dtype, Teacher, round_weights, save_teacher
@@ -112,7 +110,7 @@ def _train(
         progress.advance(steps)
 
     progress.begin("teacher", protocol.network, steps=feed.steps)
-    with _dropout_seeded(seed, next(pupil.parameters()).device):
+    with dropout_seeded(seed, next(pupil.parameters()).device):
         train(pupil, feed, seed=seed, prepare=prepare, after_pass=after_pass)
 
 
@@ -154,11 +152,3 @@ def _check_free(out: Path) -> None:
         raise ArtifactError(
             "exists already", where=str(out), expected="a new folder", remedy="Choose another, or move this one away."
         )
-
-
-@contextmanager
-def _dropout_seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Dropout draws from torch's global generators: they are seeded inside, and afterwards as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(derive(seed, "dropout"))
-        yield

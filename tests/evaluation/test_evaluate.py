@@ -252,7 +252,7 @@ def test_unknown_rows_protocols_and_networks_are_refused_before_anything_is_trai
     with pytest.raises(UnknownNameError, match="quick/v1"):
         evaluate(artifact, protocol="quik/v1")
     with pytest.raises(UnknownNameError, match="network"):
-        evaluate(artifact, protocol=TINY, networks=("resnet",), rows=("frozen",), resume=False)
+        evaluate(artifact, protocol=TINY, networks=("resnet-9",), rows=("frozen",), resume=False)
 
 
 def test_other_data_under_the_manifests_name_are_refused(artifact: CondensedArtifact) -> None:
