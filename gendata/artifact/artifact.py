@@ -105,6 +105,20 @@ class CondensedArtifact:
         return self._parts.soft_labels
 
     @property
+    def label_probabilities(self) -> Tensor | None:
+        """(ipc * classes, classes) float32: soft labels as what cross entropy is taken with; None: hard labels.
+
+        Logits by softmax, as DATM does. Targets of a squared error by their largest entry, one-hot, as KIP does where
+        it trains by cross entropy.
+        """
+        labels, values = self.soft_labels, self.manifest.labels.values
+        if labels is None or values == "probabilities":
+            return labels
+        if values == "logits":
+            return labels.softmax(1)
+        return torch.nn.functional.one_hot(labels.argmax(1), labels.shape[1]).to(labels.dtype)
+
+    @property
     def sample_dtype(self) -> torch.dtype:
         """uint8: pixels; float32: values in `space`, unclamped."""
         dtype: torch.dtype = getattr(torch, self.manifest.sampling.dtype)
