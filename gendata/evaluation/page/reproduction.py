@@ -1,0 +1,61 @@
+"""How to get the numbers again: command, versions, hardware, seeds."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from gendata.artifact.artifact import CondensedArtifact
+from gendata.evaluation.page.wording import plain
+from gendata.evaluation.protocols import PROTOCOLS
+from gendata.evaluation.report import Report, Row
+
+
+def artifact_name(artifact: CondensedArtifact | None) -> str:
+    """The folder's own name, without the way to it, which belongs to one machine."""
+    return plain(artifact.path.resolve().name, limit=80) if artifact is not None else "ARTIFACT"
+
+
+def command(report: Report, artifact: CondensedArtifact | None) -> str:
+    """A command that measures these rows again; the artifact is called by its folder's name."""
+    words = ["gendata", "evaluate", artifact_name(artifact)]
+    if report.artifact_id is None:
+        words = ["gendata", "baseline", plain(report.source), "--ipc", str(report.ipc)]
+    words += ["--protocol", plain(report.protocol)]
+    if report.rows:
+        words += ["--runs", str(report.rows[0].n), "--rows", ",".join(_options(report.rows))]
+    own = PROTOCOLS.get(report.protocol)
+    if own is None or report.networks != (own.network,):
+        words += ["--networks", ",".join(map(plain, report.networks))]
+    if report.seed:
+        words += ["--seed", str(report.seed)]
+    return shlex.join(words)
+
+
+def facts(report: Report) -> list[tuple[str, str]]:
+    """(what, value) pairs, plain text."""
+    environment = report.environment
+    packages = environment.get("packages", {})
+    versions = [f"gendata {environment.get('gendata')}", f"Python {environment.get('python')}"]
+    versions += [f"{name} {packages[name]}" for name in ("torch", "torchvision", "numpy") if packages.get(name)]
+    hardware = [environment.get("processor") or environment.get("platform"), _cpus(environment.get("cpus"))]
+    hardware += [environment.get("cpu_capability"), *environment.get("accelerators", ())]
+    told = [
+        ("versions", ", ".join(versions)),
+        ("hardware", ", ".join(str(fact) for fact in hardware if fact)),
+        ("device", report.device),
+        ("seed", str(report.seed)),
+        ("real data", f"{report.source}, fingerprint {report.fingerprint}"),
+        ("artifact id", report.artifact_id or "none: baselines alone"),
+    ]
+    return [(name, plain(value)) for name, value in told]
+
+
+def _cpus(count: object) -> str:
+    return f"{count} CPUs" if count else ""
+
+
+def _options(rows: Iterable[Row]) -> list[str]:
+    """Names under which `--rows` knows these rows; each once, in order."""
+    names = (row.name if row.name != "artifact" else row.mode.partition("(")[0] for row in rows)
+    return list(dict.fromkeys(plain(name) for name in names))
