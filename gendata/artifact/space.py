@@ -94,7 +94,9 @@ class SpaceTransform:
 
 
 def fit_whitening(x_u8: Tensor, how: Whitening, *, mean: tuple[float, ...], std: tuple[float, ...]) -> Whitener:
-    """Fits the whitening to training images uint8 (N, C, H, W); 60,000 of 3 x 32 x 32 take about a minute on two cores.
+    """Fits the whitening to training images uint8 (N, C, H, W).
+
+    3 x 32 x 32 pixels, one core: 14 s for 4,096 images, most of it for the eigenvectors.
 
     Products of blocks are float32, their sums and the eigenvectors float64.
 
