@@ -63,7 +63,7 @@ class GeneratedDataset(Dataset[Any]):
     ) -> None:
         self.artifact = artifact
         self.transform, self.target_transform = transform, target_transform
-        self._view = view or FrozenView(artifact)
+        self._view = FrozenView(artifact) if view is None else view
         self._format, self._soft = shape or Format(), soft
 
     @classmethod

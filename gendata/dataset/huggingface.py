@@ -1,4 +1,4 @@
-"""Samples as `datasets.Dataset` and `datasets.IterableDataset`: the one file here that imports `datasets`, if called."""
+"""Samples as `datasets.Dataset` and `datasets.IterableDataset`; `datasets` is imported here alone, when it is used."""
 
 from __future__ import annotations
 

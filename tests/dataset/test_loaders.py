@@ -56,7 +56,11 @@ def test_batch_size_workers_order_and_subset_change_no_sample(dataset, batch_siz
     assert torch.equal(x, dataset[some][0]) and torch.equal(y, dataset.targets[some])
 
 
-START_METHODS = pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+# Processes that do not fork import torch anew, which takes seconds.
+START_METHODS = pytest.mark.parametrize(
+    "method",
+    ["fork", pytest.param("spawn", marks=pytest.mark.slow), pytest.param("forkserver", marks=pytest.mark.slow)],
+)
 
 
 def forbidden(self, index):
@@ -64,8 +68,8 @@ def forbidden(self, index):
 
 
 @START_METHODS
-def test_workers_of_any_start_method_share_one_frozen_set(artifact, method, monkeypatch):
-    monkeypatch.setenv("GENDATA_CACHE", "")
+def test_workers_of_any_start_method_share_one_frozen_set(artifact, method, monkeypatch, cache, caplog):
+    cache.parent.touch()  # no folder can be made here, so memory is all there is
     # The parent samples before its workers do: threads that it started must not hang them.
     expected = GeneratedDataset(artifact)[:][0]
     frozen = GeneratedDataset(artifact)
@@ -75,7 +79,7 @@ def test_workers_of_any_start_method_share_one_frozen_set(artifact, method, monk
     assert torch.equal(frozen[:][0], expected)  # the parent finds what its workers have generated
 
 
-@START_METHODS
+@pytest.mark.parametrize("method", ["fork", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_workers_of_any_start_method_read_a_cached_frozen_set(artifact, method, monkeypatch):
     expected = GeneratedDataset(artifact)[:][0]
     monkeypatch.setattr(type(artifact), "frozen_images", forbidden)
@@ -84,9 +88,8 @@ def test_workers_of_any_start_method_read_a_cached_frozen_set(artifact, method, 
     assert torch.equal(loaded(frozen, **options)[0], expected)
 
 
-@START_METHODS
-def test_workers_that_complete_a_frozen_set_put_it_into_the_cache(artifact, method, cache, monkeypatch):
-    x, _ = loaded(GeneratedDataset(artifact), num_workers=1, multiprocessing_context=method)
+def test_workers_that_complete_a_frozen_set_put_it_into_the_cache(artifact, cache, monkeypatch):
+    x, _ = loaded(GeneratedDataset(artifact), num_workers=1)
     assert len(list(cache.iterdir())) == 1
     monkeypatch.setattr(type(artifact), "frozen_images", forbidden)
     assert torch.equal(GeneratedDataset(artifact)[:][0], x)
@@ -191,6 +194,7 @@ def test_epochs_in_the_index_reach_persistent_workers(frozen):
         fresh.set_epoch(0)
 
 
+@pytest.mark.slow
 def test_a_frozen_set_that_does_not_fit_into_shared_memory_is_generated_by_each_worker(frozen, monkeypatch, caplog):
     def no_space(self):
         raise RuntimeError("unable to allocate shared memory(shm)")
