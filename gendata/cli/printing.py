@@ -90,8 +90,8 @@ def print_report(report: Report, *, as_json: bool) -> None:
     if report.scores:
         told = ", ".join(f"{name} {score:.3f}" for name, score in report.scores.items())
         typer.echo(f"DD-Ranking's scores of the frozen set, as fractions: {told}")
-    for row, reason in report.skipped.items():
-        typer.echo(f"{row} was not measured: {clean(reason)}")
+    for name, reason in report.skipped.items():
+        typer.echo(f"{name} was not measured: {clean(reason)}")
 
 
 def print_json(**facts: Any) -> None:

@@ -67,7 +67,10 @@ def real_full(bench: Bench) -> RowPlan:
         distinct_images=len(bench.train.y),
         num_bytes=len(bench.train.y) * bench.spec.num_pixels,
     )
-    return RowPlan(name="real-full", mode="real", feed=lambda seed: feed, follows_from="data")
+    return RowPlan(name="real-full", mode="real", feed=lambda seed: feed, follows_from="data", note=_FULL)
+
+
+_FULL = "trained on all of train, also on what is held out for choices elsewhere"
 
 
 class _RealStream:

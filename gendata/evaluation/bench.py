@@ -47,6 +47,7 @@ class Bench:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     threads: int = field(default_factory=torch.get_num_threads)  # of each process that trains
     progress: Progress = field(default_factory=Silence)
+    decided: dict[str, Any] = field(default_factory=dict)  # choices that rows make once, for every process
     token: str = field(default_factory=lambda: uuid4().hex)  # tells benches apart, across processes too
 
     def __getstate__(self) -> dict[str, Any]:
@@ -135,5 +136,6 @@ class RowPlan:
     feed: Callable[[int], Feed]  # seed of a run -> what that run's network trains on
     follows_from: Literal["artifact", "bytes", "ipc", "data"]  # besides data and protocol: what decides the result
     labels: Literal["hard", "soft"] = "hard"  # of the set itself; a protocol's teacher overrides them
+    least_runs: int = 1  # networks, whatever the caller says
     row: str = ""  # the name by which it is asked for
     note: str = ""  # what a reader must know to read the number

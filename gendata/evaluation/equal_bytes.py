@@ -36,6 +36,9 @@ _CODECS: tuple[tuple[str, int | None], ...] = (
 )
 CANDIDATES = tuple(SheetFormat(codec, quality, shrink) for shrink in (1, 2) for codec, quality in _CODECS)
 
+_CHOICE = "equal-bytes-real"  # among a bench's decisions
+_DRAWS = 3  # sheets, at least: how good one is depends on which images it holds
+
 _TRIAL = msgspec.structs.replace(
     QUICK,
     name="equal-bytes-trial",
@@ -73,9 +76,10 @@ def equal_bytes_steps(bench: Bench, *, thousands: int) -> RowPlan:
 
 
 def _plan(bench: Bench, protocol: Protocol, *, mode: str, count: int, steps_per_pass: int) -> RowPlan:
-    how = _chosen_format(bench)
-
     def feed(seed: int) -> Feed:
+        if _CHOICE not in bench.decided:  # made when the first network asks, once for all rows and processes
+            bench.decided[_CHOICE] = _chosen_format(bench)
+        how: SheetFormat = bench.decided[_CHOICE]
         sheet = fill_sheet(bench, how, seed=derive(seed, "equal-bytes"))
         return Feed(
             images=lambda index: _dealt(sheet, index, count=count, seed=seed),
@@ -83,9 +87,10 @@ def _plan(bench: Bench, protocol: Protocol, *, mode: str, count: int, steps_per_
             steps_per_pass=steps_per_pass,
             distinct_images=min(len(sheet.y), count * protocol.passes),
             num_bytes=sheet.num_bytes,
+            note=str(how),
         )
 
-    return RowPlan(name="equal-bytes-real", mode=mode, feed=feed, follows_from="bytes", note=str(how))
+    return RowPlan(name="equal-bytes-real", mode=mode, feed=feed, follows_from="bytes", least_runs=_DRAWS)
 
 
 def _dealt(sheet: Sheet, index: int, *, count: int, seed: int) -> Images:

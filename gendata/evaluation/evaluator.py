@@ -21,7 +21,7 @@ from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.corrupted_test import known_corruptions
-from gendata.evaluation.equal_bytes import equal_bytes_real
+from gendata.evaluation.equal_bytes import equal_bytes_real, equal_bytes_steps
 from gendata.evaluation.ledger import Ledger
 from gendata.evaluation.measurement import measure
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
@@ -49,7 +49,7 @@ _ROWS: dict[str, Callable[[Bench], RowPlan]] = {
     "real-full": real_full,
 }
 _ON_REQUEST: dict[str, Callable[[Bench], RowPlan]] = {"herding": herding, "k-center": k_center}
-_FRESH = re.compile(r"fresh@([1-9]\d{0,4})k")
+_BY_STEPS = re.compile(r"(?P<row>fresh|equal-bytes-real)@(?P<thousands>[1-9]\d{0,4})k")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
         for bench, name in ((bench, name) for bench in benches for name in _row_names(subject, conditions)):
             try:
                 plan = replace(planner_of(name)(bench), row=name)
-                runs = bench.protocol.runs if conditions.runs is None else conditions.runs
+                runs = max(plan.least_runs, bench.protocol.runs if conditions.runs is None else conditions.runs)
                 measured.append(measure(bench, plan, runs=runs, ledger=ledger, run=run))
             except (SpecError, SourceError) as error:
                 label = name if len(benches) == 1 else f"{bench.protocol.name}, {bench.protocol.network}: {name}"
@@ -146,11 +146,12 @@ def planner_of(name: str) -> Callable[[Bench], RowPlan]:
     Raises:
         UnknownNameError: with the nearest names.
     """
-    if match := _FRESH.fullmatch(name):
-        return partial(fresh_steps, thousands=int(match[1]))
+    if match := _BY_STEPS.fullmatch(name):
+        steps = fresh_steps if match["row"] == "fresh" else equal_bytes_steps
+        return partial(steps, thousands=int(match["thousands"]))
     known = {**_ROWS, **_ON_REQUEST}
     if name not in known:
-        raise unknown_name("row", name, [*known, "fresh@10k"])
+        raise unknown_name("row", name, [*known, "fresh@10k", "equal-bytes-real@10k"])
     return known[name]
 
 

@@ -109,6 +109,7 @@ def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float) -> NetworkResult
         passes=protocol.passes,
         minutes=round((time.monotonic() - started) / 60, 3),
         curve=tuple(_thinned(curve)),
+        note=feed.note,
         corrupted=corrupted_accuracies(bench, network, prepare),
     )
 
@@ -156,7 +157,7 @@ def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[
         per_class=tuple(map(fmean, zip(*(result.per_class for result in results), strict=True))),
         curve=results[0].curve,
         corrupted={name: fmean(result.corrupted[name] for result in results) for name in results[0].corrupted},
-        note=plan.note,
+        note=plan.note or results[0].note,
         minutes=round(sum(result.minutes for result in results), 3),
     )
 

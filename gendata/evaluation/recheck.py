@@ -53,6 +53,8 @@ def recheck(
 def _again(artifact: CondensedArtifact, row: dict[str, Any], asked: dict[str, Any]) -> Rechecked:
     then = {name: row[name] for name in ("row", "mode", "protocol", "network")}
     name = row["mode"].partition("(")[0] if row["row"] == "artifact" else row["row"]
+    if row["mode"].startswith("real@"):
+        name += row["mode"].removeprefix("real")
     try:
         report = evaluate(
             artifact,

@@ -28,4 +28,5 @@ class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
     passes: int
     minutes: float
     curve: tuple[CurvePoint, ...]
+    note: str = ""  # what a reader must know of the images it saw
     corrupted: dict[str, float] = {}  # corruption -> accuracy, mean over severities

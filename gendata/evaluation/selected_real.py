@@ -41,18 +41,17 @@ def k_center(bench: Bench) -> RowPlan:
 
 
 def _plan(bench: Bench, name: str, select: Callable[[Tensor, int], Tensor]) -> RowPlan:
-    chosen: list[Images] = []  # made when the first network asks: a row whose results are known chooses nothing
-
     def feed(seed: int) -> Feed:
-        if not chosen:
-            chosen.append(_selected(bench, name, select))
-        x, y = chosen[0]
+        if name not in bench.decided:  # made when the first network asks, once for all of them and all processes
+            bench.decided[name] = _selected(bench, name, select)
+        images: Images = bench.decided[name]
+        num_images = len(images[1])
         return Feed(
-            images=bench.passes_over((x, y), seed=seed),
+            images=bench.passes_over(images, seed=seed),
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
-            distinct_images=len(y),
-            num_bytes=len(y) * bench.spec.num_pixels,
+            distinct_images=num_images,
+            num_bytes=num_images * bench.spec.num_pixels,
         )
 
     note = f"one choice for all networks, by features of {_NETWORK.network} after {_NETWORK.steps} steps on real images"

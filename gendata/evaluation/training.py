@@ -32,6 +32,7 @@ class Feed:
     steps_per_pass: int  # by which the schedule counts passes, even where the set itself takes another number of steps
     distinct_images: int
     num_bytes: int | None  # what the images, or what makes them, cost; None: not stored
+    note: str = ""  # what a reader must know of it
 
     @property
     def steps(self) -> int:
