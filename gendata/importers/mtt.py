@@ -45,6 +45,8 @@ class Mtt(Layout):
         label_files = tuple(map(_labels_beside, image_files))
         labels = _joined(label_files)
         rates = [path for path in map(_rate_beside, image_files) if path.is_file()][:1]
+        if not rates and wanted.lr is None:
+            wanted.say("no learning rate lies beside the images, though one was learned with them (--lr)")
         names = [part.name for part in files.path.absolute().parents][:3]
         soft = isinstance(labels, Tensor) and labels.dim() == 2
         if soft and wanted.label_values is None:

@@ -139,6 +139,7 @@ def test_datm_labels_are_logits_of_classes_told_by_position(imported, tmp_path):
     assert torch.equal(artifact.soft_labels, logits)
     assert torch.equal(artifact.frozen_images()[0], floats())
     assert any("told by position, 2 images each" in note for note in notes)
+    assert any("no learning rate" in note for note in notes)
 
 
 def test_pieces_are_put_together_in_the_order_of_their_numbers(imported, tmp_path):
