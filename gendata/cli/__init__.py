@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import gendata
-from gendata.cli import artifacts, evaluation, recipes, teachers
+from gendata.cli import artifacts, evaluation, imports, recipes, teachers
 from gendata.cli.arguments import JsonOption
 from gendata.cli.printing import fault_text, print_facts, print_json
 from gendata.errors import GendataError
@@ -83,6 +83,7 @@ app.command("info")(artifacts.info)
 app.command("verify")(artifacts.verify)
 app.command("annotate")(artifacts.annotate)
 app.command("sample")(artifacts.sample)
+app.command("import")(imports.import_command)
 app.command("evaluate")(evaluation.evaluate_command)
 app.command("baseline")(evaluation.baseline)
 app.add_typer(evaluation.protocol_app, name="protocol")

@@ -64,7 +64,18 @@ def facts_of(artifact: CondensedArtifact) -> dict[str, Any]:
         "generator": manifest.generator.name,
         "macs_per_image": artifact.generator.macs_per_image(),
         "latent": manifest.latent.name,
-        "labels": manifest.labels.kind,
+        "dtype": manifest.sampling.dtype,
+        "space": artifact.space,
+        "whitening": None
+        if not (manifest.space and manifest.space.whitening)
+        else "stored"
+        if manifest.space.whitening.stored
+        else "named, fitted to train",
+        "labels": manifest.labels.kind if manifest.labels.kind == "hard" else f"soft: {manifest.labels.values}",
+        "lr": manifest.training.lr if manifest.training else None,
+        "imported": None
+        if manifest.imported is None
+        else f"{manifest.imported.layout}: {', '.join(manifest.imported.files)}",
         "source": manifest.source.name if manifest.source else None,
         "license": manifest.license,
         "citation": manifest.citation,

@@ -274,7 +274,7 @@ def _named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source
             where=where,
             remedy="Give the real data: evaluate(..., source=...).",
         ) from None
-    if source.fingerprint != facts.fingerprint:
+    if facts.fingerprint and source.fingerprint != facts.fingerprint:  # an import may know the name alone
         raise SourceError(
             f"the data found as {facts.name!r} have fingerprint {source.fingerprint[:12]}...",
             where=where,

@@ -28,7 +28,8 @@ def frozen(bench: Bench) -> RowPlan:
     """The stored set, the same in every pass: what published IPC rows mean. Stored soft labels are trained with."""
     artifact = _artifact(bench)
     x, y = artifact.frozen_images()
-    images: Images = (x, y if artifact.soft_labels is None else artifact.soft_labels)
+    soft = artifact.label_probabilities
+    images: Images = (x, y if soft is None else soft)
 
     def feed(seed: int) -> Feed:
         return Feed(

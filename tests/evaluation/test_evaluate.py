@@ -91,9 +91,10 @@ def test_every_row_is_measured_and_says_what_it_cost(digits_artifact: Path, arti
     assert heard.rows == list(report.rows)
     assert heard.promised == heard.done
     for row in report.rows:
-        assert row.n == len(row.last) == len(row.seeds) == 2
-        assert row.mean == fmean(row.last)
-        assert row.std == pstdev(row.last)
+        # Sheets of bytes are drawn three times at least.
+        assert row.n == len(row.last) == len(row.seeds) == (3 if row.name == "equal-bytes-real" else 2)
+        assert row.mean == fmean(row.reported)
+        assert row.std == pstdev(row.reported)
         assert all(0 <= accuracy <= 1 for accuracy in row.last)
     matched = [rows[key] for key in rows if key[0] in ("artifact", "random-real", "real-stream")]
     assert {(row.images_seen, row.steps, row.passes) for row in matched} == {(4 * 30, 4 * 2, 4)}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
     from gendata.evaluation.page.features import FeatureMap
-    from gendata.evaluation.page.table import CorruptionTable
     from gendata.evaluation.report import Report
     from gendata.sources.source import Source
 
@@ -37,7 +36,6 @@ def write_report(
     source: Source | None = None,
     data_root: Path | None = None,
     features: FeatureMap | Literal["learn"] | None = None,
-    corruptions: CorruptionTable | None = None,
 ) -> list[Path]:
     """Writes report.json, report.md and report.html into the folder `out`; each appears whole or not at all.
 
@@ -52,7 +50,6 @@ def write_report(
         data_root: where local copies of that source are; None: see `gendata.sources`.
         features: real and synthetic images in one plane, see `feature_map`. "learn": a small network is trained on the
             real images for it, half a minute on two cores for 28 x 28. None: left out.
-        corruptions: accuracies on corrupted test images; None: left out.
 
     Returns:
         The paths of the three files.
@@ -66,5 +63,5 @@ def write_report(
     from gendata.evaluation.page.writing import check_folder, write
 
     check_folder(Path(out))
-    given = gathered(artifact, source, data_root=data_root, features=features, corruptions=corruptions)
+    given = gathered(artifact, source, data_root=data_root, features=features)
     return write(report, Path(out), given)

@@ -11,7 +11,6 @@ from gendata.errors import MissingExtraError, SourceError
 from gendata.evaluation.evaluator import _named_source
 from gendata.evaluation.page.embedding import learned_features
 from gendata.evaluation.page.features import FeatureMap
-from gendata.evaluation.page.table import CorruptionTable
 from gendata.sources.source import Source
 from gendata.spec import SampleSpec
 
@@ -24,7 +23,6 @@ class Materials:
     source: Source | None = None
     no_source: str = "the real data were not given"  # why there is none
     features: FeatureMap | None = None
-    corruptions: CorruptionTable | None = None
 
     @property
     def spec(self) -> SampleSpec | None:
@@ -39,7 +37,6 @@ def gathered(
     *,
     data_root: Path | None,
     features: FeatureMap | Literal["learn"] | None,
-    corruptions: CorruptionTable | None,
 ) -> Materials:
     """See `gendata.evaluation.page.write_report`."""
     opened = open_artifact(artifact) if isinstance(artifact, str | Path) else artifact
@@ -51,4 +48,4 @@ def gathered(
             no_source = error.what
     if features == "learn":
         features = learned_features(opened, source) if opened is not None and source is not None else None
-    return Materials(artifact=opened, source=source, no_source=no_source, features=features, corruptions=corruptions)
+    return Materials(artifact=opened, source=source, no_source=no_source, features=features)

@@ -98,15 +98,31 @@ def across_networks(rows: Sequence[Row]) -> Matrix | None:
 
 @dataclass(frozen=True)
 class CorruptionTable:
-    """Accuracies of some rows on corrupted test images."""
+    """Accuracies on corrupted test images."""
 
     corruptions: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[float, ...]], ...]  # (label of a row, accuracy per corruption: fractions)
-    how: str  # one sentence: which severities, which library
+    lines: tuple[tuple[str, tuple[float | None, ...]], ...]  # (label of a row, accuracy per corruption or None)
 
     def heat(self, value: float) -> str:
         """0 for the lowest accuracy of the table, 1 for the highest."""
-        return _heat(value, [value for _, values in self.lines for value in values])
+        return _heat(value, [found for _, values in self.lines for found in values if found is not None])
+
+
+def under_corruptions(rows: Sequence[Row]) -> CorruptionTable | None:
+    """The table; None where no row was tested on corrupted images."""
+    tested = [row for row in rows if row.corrupted]
+    if not tested:
+        return None
+    names = tuple(dict.fromkeys(name for row in tested for name in row.corrupted))
+    several = len({(row.protocol, row.network) for row in tested}) > 1
+    lines = (
+        (
+            row_label(row) + (f", {plain(row.network)}, {protocol_text(row)}" if several else ""),
+            tuple(map(row.corrupted.get, names)),
+        )
+        for row in tested
+    )
+    return CorruptionTable(tuple(plain(name.replace("_", " ")) for name in names), tuple(lines))
 
 
 def _heat(value: float, among: Sequence[float]) -> str:
