@@ -118,7 +118,7 @@ def test_scale_and_rotate_move_nothing_in_the_middle_of_their_range() -> None:
     torch.testing.assert_close(draw_of("rotate", [[0.5]])(x), x, atol=1e-6, rtol=0)
 
 
-def test_align_corners_is_a_choice_that_matters_unless_images_are_square() -> None:
+def test_align_corners_matters_to_rotation_alone_unless_images_are_square() -> None:
     wide = torch.randn(1, 1, 8, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     angle = torch.tensor(15 / 180 * torch.pi, dtype=torch.float64)
     theta = torch.stack((angle.cos(), -angle.sin(), angle * 0, angle.sin(), angle.cos(), angle * 0)).view(1, 2, 3)
@@ -131,6 +131,8 @@ def test_align_corners_is_a_choice_that_matters_unless_images_are_square() -> No
     assert not torch.allclose(outs[False], outs[True])
     square = [draw_of("rotate", [[1.0]], align_corners=align)(images(num=1)) for align in (False, True)]
     torch.testing.assert_close(*square)
+    stretched = [draw_of("scale", [[0.1], [0.7]], align_corners=align)(wide) for align in (False, True)]
+    torch.testing.assert_close(*stretched)
 
 
 def test_an_unknown_operation_is_refused_with_the_known_ones() -> None:
