@@ -35,8 +35,7 @@ class Dsa(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     flip: float = 0.5  # probability of a left-right flip
     scale: float = 1.2  # height and width each by 1/scale .. scale
     rotate: float = 15.0  # degrees, both ways
-    # Matters to rotation alone, and to images that are not square: in no published table. False: torch >= 1.3 by default.
-    align_corners: bool = False
+    align_corners: bool = False  # matters to rotation alone, of images not square. False: torch >= 1.3 by default
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.operations if name not in _OPERATIONS]
