@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gendata.evaluation.page.drawing import add_axes, drawing, inline_svg, new_figure
 from gendata.evaluation.page.labels import Box, place_labels
-from gendata.evaluation.page.palette import MUTED, PUBLISHED, SURFACE, SYNTHETIC, looks
+from gendata.evaluation.page.palette import MUTED, PUBLISHED, SURFACE, SYNTHETIC, Look, looks
 from gendata.evaluation.page.published import Series
 from gendata.evaluation.page.table import row_label
 from gendata.evaluation.page.wording import percent, plain, short_bytes
@@ -35,40 +35,45 @@ def accuracy_chart(rows: Sequence[Row], series: Sequence[Series], *, narrow: boo
     if len(sized) < 2:
         return None
     name = "bytes-narrow" if narrow else "bytes-wide"
+    lines = [sorted((float(p.bytes), p.accuracy) for p in one.points if p.bytes) for one in series]
     with drawing(name):
         figure = new_figure(*(_NARROW_PX if narrow else _WIDE_PX))
         axes = add_axes(figure, left=36, right=10, top=30, bottom=40)
-        names: list[_Name] = []
-        for row, look in sized:
-            size, mean, std = float(row.bytes or 0), 100 * row.mean, 100 * row.std if row.n > 1 else None
-            axes.errorbar(
-                size, mean, std, color=look.colour, marker=look.marker, markerfacecolor=look.face, markersize=9,
-                markeredgewidth=1.8, capsize=3, elinewidth=1.4, zorder=4,
-            )  # fmt: skip
-            text = row_label(row).removeprefix("artifact, " if narrow else "")
-            names.append(_Name(f"{text}  {percent(row.mean)}", look.colour, size, mean))
-        others = [name for one in series for name in _draw_series(axes, one, told="" if narrow else ", published")]
-        for size in {name.x for name in names if name.colour == SYNTHETIC}:
+        published = [point for line in lines for point in line]
+        _scale(axes, [row.bytes or 0 for row, _ in sized] + [size for size, _ in published],
+               [100 * (row.mean + sign * row.std) for row, _ in sized for sign in (-1, 1)] + [y for _, y in published],
+               )  # fmt: skip
+        names = [_draw_row(axes, row, look, told=not narrow) for row, look in sized]
+        for one, line in zip(series, lines, strict=True):
+            names += _draw_line(axes, plain(one.method, limit=30) + ("" if narrow else ", published"), line)
+        for size in {row.bytes or 0 for row, look in sized if look.colour == SYNTHETIC}:
             axes.axvline(size, color=SYNTHETIC, linewidth=1, dashes=(2, 3), alpha=0.6, zorder=1)
-        _scale(axes, [*names, *others])
-        _name_points(axes, [*names, *others])
-        told = "Test accuracy against bytes. " + "; ".join(
-            f"{name.text} percent at {short_bytes(name.x)}" for name in names
-        )
-        return inline_svg(figure, name, told=told + ".")
+        _name_points(axes, names)
+        told = (f"{row_label(row)} {percent(row.mean)} percent at {short_bytes(row.bytes or 0)}" for row, _ in sized)
+        return inline_svg(figure, name, told=f"Test accuracy against bytes. {'; '.join(told)}.")
 
 
-def _draw_series(axes: Axes, series: Series, *, told: str) -> list[_Name]:
+def _draw_row(axes: Axes, row: Row, look: Look, *, told: bool) -> _Name:
+    """A mark with its deviation; `told`: the colour alone need not say that it is the artifact."""
+    size, mean = float(row.bytes or 0), 100 * row.mean
+    axes.errorbar(
+        size, mean, 100 * row.std if row.n > 1 else None, color=look.colour, marker=look.marker,
+        markerfacecolor=look.face, markersize=9, markeredgewidth=1.8, capsize=3, elinewidth=1.4, zorder=4,
+    )  # fmt: skip
+    label = row_label(row) if told else row_label(row).removeprefix("artifact, ")
+    return _Name(f"{label}  {percent(row.mean)}", look.colour, size, mean)
+
+
+def _draw_line(axes: Axes, text: str, line: Sequence[tuple[float, float]]) -> list[_Name]:
     """A thin line through the budgets; the name stands at the largest."""
-    known = sorted((float(point.bytes), point.accuracy) for point in series.points if point.bytes)
-    if not known:
+    if not line:
         return []
     axes.plot(
-        *zip(*known, strict=True), color=PUBLISHED, linewidth=1, marker="o", markersize=4, markerfacecolor=SURFACE,
+        *zip(*line, strict=True), color=PUBLISHED, linewidth=1, marker="o", markersize=4, markerfacecolor=SURFACE,
         markeredgewidth=1.2, zorder=2,
     )  # fmt: skip
-    unnamed = [_Name("", PUBLISHED, *point) for point in [*known[:-1], *_between(known)]]
-    return [_Name(plain(series.method, limit=30) + told, PUBLISHED, *known[-1]), *unnamed]
+    unnamed = [_Name("", PUBLISHED, *point) for point in [*line[:-1], *_between(line)]]
+    return [_Name(text, PUBLISHED, *line[-1]), *unnamed]
 
 
 def _between(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
@@ -78,19 +83,19 @@ def _between(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, flo
             yield left * (right / left) ** share, low + (high - low) * share
 
 
-def _scale(axes: Axes, names: Sequence[_Name]) -> None:
+def _scale(axes: Axes, sizes: Sequence[float], accuracies: Sequence[float]) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-    sizes = [name.x for name in names]
-    axes.set_xscale("log")
     axes.set_xlim(min(sizes) / 2, max(sizes) * 2)
-    axes.xaxis.set_major_locator(FixedLocator([10.0**power for power in range(13)]))
+    axes.set_xscale("log")
+    steps = (1,) if max(sizes) / min(sizes) > 30 else (1, 2, 5)
+    axes.xaxis.set_major_locator(FixedLocator([step * 10.0**power for power in range(13) for step in steps]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_bytes(value)))
     axes.set_xlabel("bytes, log scale")
-    low, high = axes.get_ylim()
-    spare = max(0.0, _LEAST_RANGE - (high - low)) / 2
-    axes.set_ylim(max(0.0, low - spare - 1), min(102.0, high + spare + 0.05 * (high - low)))
+    low, high = min(accuracies), max(accuracies)
+    spare = max(0.06 * (high - low), (_LEAST_RANGE - (high - low)) / 2)
+    axes.set_ylim(max(0.0, low - spare), min(102.0, high + spare))
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     # Above the axis: beside it, it would have to be read sideways.
     axes.annotate("test accuracy, %", (0, 1), xytext=(0, 14), xycoords="axes fraction", textcoords="offset points",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gendata.artifact.artifact import CondensedArtifact
 from gendata.evaluation.page.headline import headline
 from gendata.evaluation.page.reproduction import artifact_name, command, facts
+from gendata.evaluation.page.sums import sums
 from gendata.evaluation.page.table import COLUMNS, NUMERIC, cells, notes
 from gendata.evaluation.page.wording import plain
 from gendata.evaluation.report import Report
@@ -20,6 +21,7 @@ def markdown(report: Report, artifact: CondensedArtifact | None, missing: Mappin
     title = artifact_name(artifact) if artifact is not None else f"Baselines on {report.source}"
     lines = [f"# {_text(title)}", "", _text(headline(report)), "", *_table(report), ""]
     lines += [f"- {_text(label)}: {_text(note)}" for label, note in notes(report.rows)]
+    lines += [f"- {_text(text)}" for text in sums(report)]
     lines += ["", "Test accuracy: mean ± standard deviation over n networks. Bytes of real images are those of their "
               "pixels, or of the compressed sheet.", ""]  # fmt: skip
     if missing:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from gendata.artifact.artifact import CondensedArtifact
+from gendata.evaluation.corruptions import CORRUPTIONS
 from gendata.evaluation.page.wording import plain
 from gendata.evaluation.protocols import PROTOCOLS
 from gendata.evaluation.report import Report, Row
@@ -27,6 +28,8 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
     own = PROTOCOLS.get(report.protocol)
     if own is None or report.networks != (own.network,):
         words += ["--networks", ",".join(map(plain, report.networks))]
+    if corruptions := list(dict.fromkeys(plain(name) for row in report.rows for name in row.corrupted)):
+        words += ["--corruptions", "all" if tuple(corruptions) == CORRUPTIONS else ",".join(corruptions)]
     if report.seed:
         words += ["--seed", str(report.seed)]
     return shlex.join(words)

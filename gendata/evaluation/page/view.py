@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gendata.artifact.artifact import CondensedArtifact
+from gendata.evaluation.corruptions import scale_of
 from gendata.evaluation.page.accuracy_chart import accuracy_chart
 from gendata.evaluation.page.class_chart import MAX_CLASSES, class_chart
 from gendata.evaluation.page.curve_chart import curve_chart
@@ -20,6 +20,7 @@ from gendata.evaluation.page.materials import Materials
 from gendata.evaluation.page.pictures import gallery
 from gendata.evaluation.page.published import Series, published
 from gendata.evaluation.page.reproduction import artifact_name, command, facts
+from gendata.evaluation.page.sums import sums
 from gendata.evaluation.page.table import (
     COLUMNS,
     NUMERIC,
@@ -28,9 +29,11 @@ from gendata.evaluation.page.table import (
     main_rows,
     notes,
     row_label,
+    under_corruptions,
 )
 from gendata.evaluation.page.wording import counted, listed, percent, plain, short_bytes, spread
 from gendata.evaluation.report import Report
+from gendata.spec import SampleSpec
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -68,7 +71,7 @@ def page(report: Report, given: Materials) -> str:
         readings=_readings(series),
         notes=notes(report.rows),
         quotes=quotes,
-        summary=_summary(report),
+        sums=sums(report),
         gallery=gallery(given.artifact, given.source) if given.artifact is not None else None,
         panels=[(panel.name, Markup(panel.svg)) for panel in feature_panels(given.features, classes)]
         if given.features is not None
@@ -78,8 +81,8 @@ def page(report: Report, given: Materials) -> str:
         most_classes=MAX_CLASSES,
         matrix=across_networks(report.rows),
         spread=spread,
-        corruptions=given.corruptions,
-        mean=fmean,
+        corruptions=under_corruptions(report.rows),
+        corruptions_how=_corruptions_how(given.spec),
         command=command(report, given.artifact),
         facts=facts(report),
         recipe=_recipe(given.artifact),
@@ -151,11 +154,12 @@ def _count_remark(report: Report) -> str:
     return f"{counts[0]} to {counts[-1]} networks per row"
 
 
-def _summary(report: Report) -> str:
-    """Of a suite: what its protocols sum up to."""
-    told = {"best": "the best of its protocols", "mean": "their mean", "transfer": "the mean over other networks"}
-    parts = [f"{percent(report.summary[key])} % is {what}" for key, what in told.items() if key in report.summary]
-    return f"{plain(report.protocol)}, first row: {listed(parts)}." if parts else ""
+def _corruptions_how(spec: SampleSpec | None) -> str:
+    told = "Accuracy in percent, mean over five severities of the common corruptions (Hendrycks, Dietterich 2019)"
+    if spec is None:
+        return told + "."
+    strengths = {"cifar-10-c": "CIFAR-10-C", "imagenet-c": "ImageNet-C"}[scale_of(spec.height, spec.width)]
+    return f"{told}, with the strengths of {strengths}."
 
 
 def _published(report: Report, given: Materials) -> tuple[tuple[Series, ...], list[tuple[str, str]]]:
