@@ -224,6 +224,8 @@ def _counts(parts: Sequence[Part], length: int) -> list[int]:
 
 def _samples(dataset: Any, passes: Integers, items: Integers) -> list[Any]:
     if isinstance(dataset, GeneratedDataset | Mixture):
+        if len(items) == 1:  # read alone, a fresh sample's neighbours are kept for those who come one by one
+            return [dataset[int(passes[0]), int(items[0])]]
         return list(dataset.__getitems__(list(zip(passes.tolist(), items.tolist(), strict=True))))
     if hasattr(dataset, "__getitems__"):
         return list(dataset.__getitems__(items.tolist()))

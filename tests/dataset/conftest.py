@@ -13,7 +13,7 @@ from gendata.spec import SampleSpec
 SPEC = SampleSpec(channels=1, height=12, width=12, classes=("ant", "bee", "cat", "dog"))
 
 
-def saved(path, *, seed=0):
+def saved(path, *, seed=0, **changes):
     """4 classes of 10 grey images, 12 x 12: 40 samples in micro-batches of 16, so the last one is partial."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -35,6 +35,7 @@ def saved(path, *, seed=0):
         normalisation=Normalisation(mean=(0.5,), std=(0.25,)),
         recipe=None,
         source=None,
+        **changes,
     )
     return save_artifact(path, draft)
 

@@ -104,28 +104,31 @@ def test_global_random_states_stay_as_they_are(frozen):
 # --- State ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_loader_resumes_after_every_batch_with_other_batches_and_ranks(dataset):
-    def make(**options):
-        return lambda: dataset.loader(seed=5, **{"batch_size": 9, **options})
+def ranks(dataset, world_size, **options):
+    return lambda: [dataset.loader(rank=rank, world_size=world_size, **options) for rank in range(world_size)]
 
-    def ranks(world_size, **options):
-        return lambda: [make(rank=rank, world_size=world_size, **options)() for rank in range(world_size)]
 
-    others = [make(batch_size=4), make(batch_size=40), ranks(2, batch_size=2), ranks(3, batch_size=5)]
-    assert_resumable(make(), resume_with=others)
-    assert_resumable(ranks(4, batch_size=3), resume_with=[make(), ranks(2, batch_size=7)], epochs=1)
+def test_a_loader_resumes_after_every_batch_with_other_batches_and_ranks(frozen):
+    others = [ranks(frozen, 1, batch_size=4), ranks(frozen, 2, batch_size=2), ranks(frozen, 3, batch_size=5)]
+    assert_resumable(ranks(frozen, 1, batch_size=9), resume_with=others)
+    assert_resumable(ranks(frozen, 4, batch_size=3), resume_with=[ranks(frozen, 1, batch_size=40)], epochs=1)
+
+
+def test_fresh_samples_resume_too(frozen):
+    fresh = frozen.fresh(samples_per_class=3, seed=2)
+    assert_resumable(ranks(fresh, 1, batch_size=5), resume_with=[ranks(fresh, 2, batch_size=4)], epochs=1)
 
 
 @pytest.mark.slow
 def test_a_loader_resumes_with_and_without_workers(frozen):
-    fresh = frozen.fresh(seed=2)
+    fresh = frozen.fresh(samples_per_class=6, seed=2)
 
-    def make(num_workers, batch_size=15):
+    def make(num_workers, batch_size=9):
         return lambda: fresh.loader(
             batch_size=batch_size, num_workers=num_workers, timeout_sec=120, multiprocessing_context="fork"
         )
 
-    assert_resumable(make(0), resume_with=[make(2), make(1, batch_size=8)], epochs=1)
+    assert_resumable(make(0), resume_with=[make(2), make(1, batch_size=24)], epochs=1)
     assert_resumable(make(2), resume_with=[make(0)], epochs=1)
 
 
