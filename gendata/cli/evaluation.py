@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -86,6 +86,10 @@ def evaluate_command(
     from gendata.evaluation.record import record_report
     from gendata.progress_bars import evaluation_bar
 
+    if out is not None:
+        from gendata.evaluation.page import check_report_folder
+
+        check_report_folder(out)  # before hours of measuring
     if recheck:
         _recheck(path, data=data, jobs=jobs, device=device, as_json=as_json)
         return
@@ -273,6 +277,6 @@ def _percent(mean: float | None) -> str:
 def _write_page(report: Report, out: Path, path: Path, *, data: Path | None, as_json: bool) -> None:
     from gendata.evaluation.page import write_report
 
-    written: Any = write_report(report, out, artifact=path, data_root=data)
+    written = write_report(report, out, artifact=path, data_root=data, features="learn")
     if not as_json:
         typer.echo(f"Written: {', '.join(clean(str(file)) for file in written)}")
