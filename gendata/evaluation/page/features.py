@@ -54,8 +54,10 @@ def feature_map(
     real, synthetic = (_features(network, x, normalise) for x in (x_real, x_syn))
     centre = real.mean(0)
     plane, share = _principal_plane(real - centre)
-    how = f"Features of a network {trained}; plane of the real images' two principal components ({share:.0%} of their "
-    how += "variance), onto which the synthetic images are projected."
+    how = (
+        f"Features of a network {trained}; plane of the real images' two principal components "
+        f"({100 * share:.0f} % of their variance), onto which the synthetic images are projected."
+    )
     return FeatureMap(
         ((real - centre) @ plane).float().numpy(),
         y_real.numpy(),

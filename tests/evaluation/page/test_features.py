@@ -37,7 +37,7 @@ def test_the_plane_is_that_of_the_real_images_two_largest_spreads() -> None:
     expected = torch.linalg.eigvalsh(flat.T @ flat / len(x))[-2:].flip(0)
     assert np.allclose(found.points_real.var(0), expected.numpy(), rtol=1e-4)
     assert found.points_real.mean(0) == pytest.approx([0, 0], abs=1e-5)
-    assert "% of their variance" in found.how
+    assert " % of their variance" in found.how
 
 
 def test_synthetic_images_do_not_move_the_plane() -> None:
