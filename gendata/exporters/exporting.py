@@ -1,0 +1,59 @@
+"""`export_artifact`: an artifact's samples as files that other tools read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.dataset.generated import GeneratedDataset
+from gendata.errors import SpecError
+from gendata.exporters.exporter import Exporter, OnProgress
+from gendata.registry import EXPORTERS
+
+
+def export_artifact(
+    artifact: CondensedArtifact | str | Path,
+    *,
+    format: str,
+    out: str | Path,
+    fresh: int | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+    labels: Literal["hard", "soft"] | None = None,
+    num_shards: int | None = None,
+    num_proc: int = 1,
+    on_progress: OnProgress | None = None,
+) -> list[Path]:
+    """Writes an artifact's samples as the folder `out`; see `Exporter` for what it promises.
+
+    Args:
+        artifact: an opened one, or its folder.
+        format: a layout, a name in `EXPORTERS`: parquet, webdataset, image-folder, numpy, ddranking, onnx.
+        out: a name that does not exist yet, or this very export, killed or finished.
+        fresh: so many new samples per class. None: the frozen set, IPC per class.
+        seed, epoch: of fresh samples.
+        labels: None: the artifact's soft labels where it has them and the samples are the frozen set, else classes.
+        num_shards, num_proc, on_progress: see `Exporter`.
+
+    Returns:
+        The files, `export.json` last.
+
+    Raises:
+        UnknownNameError: no such layout.
+        SpecError: the layout cannot hold these samples or labels, or something else is at `out`.
+        IntegrityError: what was read back is not what was written, or a finished export was changed.
+        MissingExtraError: the layout needs a package that is not installed.
+    """
+    kind: type[Exporter] = EXPORTERS.load(format, where="format")
+    exporter = kind(num_shards=num_shards, num_proc=num_proc, on_progress=on_progress)
+    opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
+    dataset = GeneratedDataset(opened)
+    if fresh is not None:
+        dataset = dataset.fresh(samples_per_class=fresh, seed=seed)
+        dataset.set_epoch(epoch)
+    elif seed or epoch:
+        raise SpecError(f"seed is {seed} and epoch is {epoch}, and the frozen set has neither", expected="fresh=N too")
+    elif labels is None and opened.soft_labels is not None:
+        labels = "soft"
+    return exporter.write(dataset if labels is None else dataset.with_labels(labels), out)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gendata.dataset.generated import GeneratedDataset
+from gendata.errors import IntegrityError, SpecError
+from gendata.exporters import onnx_graph
+from gendata.exporters.exporting import export_artifact
+from gendata.registry import EXPORTERS
+
+for package in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(package, reason="the graph needs the extra gendata[onnx]")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def exported(artifact: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    out = tmp_path_factory.mktemp("onnx") / "graph"
+    export_artifact(artifact, format="onnx", out=out)
+    yield out
+
+
+def test_a_runtime_makes_the_frozen_set_from_the_stored_latents_within_a_step(artifact: Any, exported: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported / "generator.onnx", providers=["CPUExecutionProvider"])
+    z, y = np.load(exported / "latents.npy"), np.load(exported / "labels.npy")
+    wanted = artifact.frozen_images()[0].numpy().astype(int)
+    for size in (1, 4, 15):
+        (x,) = session.run(["x"], {"z": z[:size], "y": y[:size]})
+        assert x.shape == (size, *artifact.spec.shape) and 0 <= x.min() and x.max() <= 1
+        assert np.abs(np.rint(x * np.float32(255)) - wanted[:size]).max() <= 1
+
+
+def test_the_graph_holds_no_path_of_the_machine_that_made_it(artifact: Any, exported: Path) -> None:
+    data = (exported / "generator.onnx").read_bytes()
+    assert b".py" not in data and b"site-packages" not in data
+    assert artifact.artifact_id.encode() in data
+
+
+def test_two_exports_have_the_same_bytes(artifact: Any, exported: Path, tmp_path: Path, bytes_of: Any) -> None:
+    export_artifact(artifact, format="onnx", out=tmp_path / "again")
+    assert bytes_of(tmp_path / "again") == bytes_of(exported)
+
+
+def test_a_graph_that_makes_other_pixels_is_not_exported(
+    artifact: Any, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = (exported / "generator.onnx").read_bytes()
+    monkeypatch.setattr(onnx_graph, "_graph", lambda *_: graph)
+    monkeypatch.setattr(onnx_graph, "_frozen_latents", lambda content: _swapped(exported))
+    with pytest.raises(IntegrityError, match="steps away"):
+        export_artifact(artifact, format="onnx", out=tmp_path / "other")
+
+
+def _swapped(folder: Path) -> Any:
+    return np.load(folder / "latents.npy")[::-1].copy(), np.load(folder / "labels.npy")
+
+
+def test_tables_of_images_and_fresh_samples_are_refused(artifact: Any, make_bank: Any, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="table of stored images"):
+        export_artifact(make_bank(), format="onnx", out=tmp_path / "a")
+    with pytest.raises(SpecError, match="whole frozen set"):
+        export_artifact(artifact, format="onnx", out=tmp_path / "a", fresh=2)
+    with pytest.raises(SpecError, match="whole frozen set"):
+        EXPORTERS.load("onnx")().write(GeneratedDataset(artifact).take(2), tmp_path / "a")
