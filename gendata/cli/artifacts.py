@@ -43,7 +43,7 @@ def verify(path: ArtifactArgument, as_json: JsonOption = False) -> None:
     """
     from gendata.artifact.artifact import open_artifact
     from gendata.artifact.probes import verify_probes
-    from gendata.evaluation.record import broken_seals
+    from gendata.artifact.seals import broken_seals
 
     artifact = open_artifact(path)
     report, faults = verify_probes(artifact), broken_seals(artifact)

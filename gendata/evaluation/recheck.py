@@ -8,10 +8,10 @@ from typing import Any, Literal
 import msgspec
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.artifact.seals import broken_seals
 from gendata.errors import GendataError, SpecError
 from gendata.evaluation import evaluate
 from gendata.evaluation.progress import Progress
-from gendata.evaluation.record import broken_seals
 
 _DEVIATIONS, _AT_LEAST = 3.0, 0.01  # how far two means may lie apart that are of other machines
 

@@ -1,26 +1,17 @@
-"""What was measured, kept beside the artifact in its evaluations.json, each row under a seal.
-
-The seal is a digest over the row and the artifact_id: it catches a row that was edited, or copied from another
-artifact, by mistake. It proves nothing against somebody who means to cheat; `gendata evaluate --recheck`
-measures again.
-"""
+"""What was measured, kept beside the artifact in its evaluations.json, each row under a seal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gendata.artifact.amend import write_evaluations
-from gendata.artifact.artifact import CondensedArtifact, open_artifact
-from gendata.artifact.canonical import sha256_of
+from gendata.artifact.artifact import open_artifact
+from gendata.artifact.seals import key_of, sealed
 from gendata.errors import IntegrityError
 from gendata.evaluation.report import Report
-
-SEAL = "seal"
-_SAME = ("row", "mode", "protocol", "network")  # a row that agrees in these was measured again
 
 
 def record_report(path: str | Path, report: Report) -> None:
@@ -41,27 +32,9 @@ def record_report(path: str | Path, report: Report) -> None:
         sealed({**_told(msgspec.to_builtins(row)), **_circumstances(report)}, artifact_id=artifact.artifact_id)
         for row in report.rows
     ]
-    measured_again = {_key(row) for row in new}
-    kept = [row for row in artifact.evaluations() if _key(row) not in measured_again]
+    measured_again = {key_of(row) for row in new}
+    kept = [row for row in artifact.evaluations() if key_of(row) not in measured_again]
     write_evaluations(path, [*kept, *new])
-
-
-def sealed(row: dict[str, Any], *, artifact_id: str) -> dict[str, Any]:
-    """`row` with its seal."""
-    unsealed = {name: value for name, value in row.items() if name != SEAL}
-    return {**unsealed, SEAL: sha256_of({"artifact_id": artifact_id, "row": unsealed})}
-
-
-def broken_seals(artifact: CondensedArtifact) -> list[str]:
-    """Which rows of the artifact's evaluations do not match their seal, or have none: what is wrong with each."""
-    faults = []
-    for row in artifact.evaluations():
-        name = " ".join(_key(row))[:200]
-        if SEAL not in row:
-            faults.append(f"{name}: has no seal")
-        elif sealed(row, artifact_id=artifact.artifact_id)[SEAL] != row[SEAL]:
-            faults.append(f"{name}: was changed after it was measured, or is of another artifact")
-    return faults
 
 
 def _circumstances(report: Report) -> dict[str, Any]:
@@ -81,7 +54,3 @@ def _circumstances(report: Report) -> dict[str, Any]:
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     return {"row": row.pop("name"), **row}
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row.get(name)) for name in _SAME)

@@ -7,11 +7,12 @@ import pytest
 
 import gendata
 from gendata.artifact.amend import write_evaluations
+from gendata.artifact.seals import broken_seals
 from gendata.errors import SpecError
 from gendata.evaluation import evaluate, protocols
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.recheck import recheck
-from gendata.evaluation.record import broken_seals, record_report
+from gendata.evaluation.record import record_report
 
 
 @pytest.fixture

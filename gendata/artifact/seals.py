@@ -1,0 +1,39 @@
+"""Seals of measured rows: a digest over the row and the artifact it is of.
+
+A seal catches a row that was edited, or copied from another artifact, by mistake. It proves nothing against somebody
+who means to cheat; `gendata evaluate --recheck` measures again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gendata.artifact.artifact import CondensedArtifact
+from gendata.artifact.canonical import sha256_of
+
+SEAL = "seal"
+_SAME = ("row", "mode", "protocol", "network")  # a row that agrees in these was measured again
+
+
+def sealed(row: dict[str, Any], *, artifact_id: str) -> dict[str, Any]:
+    """`row` with its seal."""
+    unsealed = {name: value for name, value in row.items() if name != SEAL}
+    return {**unsealed, SEAL: sha256_of({"artifact_id": artifact_id, "row": unsealed})}
+
+
+def broken_seals(artifact: CondensedArtifact) -> list[str]:
+    """Which rows of the artifact's evaluations do not match their seal, or have none: what is wrong with each."""
+    faults = []
+    for row in artifact.evaluations():
+        name = " ".join(key_of(row))[:200]
+        if SEAL not in row:
+            faults.append(f"{name}: has no seal")
+        elif sealed(row, artifact_id=artifact.artifact_id)[SEAL] != row[SEAL]:
+            faults.append(f"{name}: was changed after it was measured, or is of another artifact")
+    return faults
+
+
+def key_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes two rows the same measurement."""
+    return tuple(str(row.get(name)) for name in _SAME)
