@@ -328,7 +328,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each contender (default: 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="least time per measurement (default: 1.0)")
     parser.add_argument(
-        "--generator", type=json.loads, default={"widths": [32], "rank": 32},
+        "--generator", type=json.loads, default={"widths": [32, 16], "rank": 32, "shuffle": 4},
         help="options of conv-decoder as JSON",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help='print one JSON object, with "ratios"')

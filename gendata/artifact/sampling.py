@@ -105,7 +105,7 @@ def render(generator: Generator, z: Tensor, y: Tensor, *, micro_batch: int, dtyp
             z_padded, y_padded = z.new_zeros(micro_batch, z.shape[1]), y.new_zeros(micro_batch)
             z_padded[: stop - start], y_padded[: stop - start] = z[start:stop], y[start:stop]
             x = generator(z_padded.to(device), y_padded.to(device))[: stop - start]
-            images[start:stop] = x.mul(255).round().clamp(0, 255) if dtype == torch.uint8 else x
+            images[start:stop] = x.mul(255).round_().clamp_(0, 255) if dtype == torch.uint8 else x
     return images
 
 

@@ -24,6 +24,7 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     widths: tuple[int, ...] = (64,)  # channels per level, coarsest first; the last one repeats
     depths: tuple[int, ...] = (1,)  # convolutions per level; the last one repeats
     block: Literal["dense", "separable"] = "dense"  # 3x3, or depthwise 3x3 and pointwise
+    shuffle: Literal[2, 4, 8] = 2  # pixels per side that the head makes of one place; more is faster and coarser
 
     def __post_init__(self) -> None:
         for name in ("class_dim", "rank"):
@@ -41,8 +42,8 @@ class ConvDecoder(Generator):
     With u = [z, e_y] (D values), stem h0 = relu(sum_r (A u)_r S_r outer C_r) on a grid of at most 8 x 8, where S_r is
     spatial and C_r over channels: a dense stem would hold D x channels x grid weights, this one rank x (D + grid +
     channels). Then per level `depths` convolutions, each scaled and shifted by a linear map of u (FiLM, Perez et al.
-    2018), bilinear upsampling between levels, and a 3x3 head at half resolution whose channels are shuffled
-    into pixels (Shi et al. 2016): nothing runs at full resolution. No normalisation, so no sample depends on another.
+    2018), bilinear upsampling between levels, and a 3x3 head at 1/shuffle of the resolution whose channels are
+    shuffled into pixels (Shi et al. 2016): nothing runs at full resolution. No normalisation, so no sample depends on another.
 
     Differs from the paper (arXiv:2309.07698): its generator is not public; this one is ours, drawn for few bytes and
     few multiply-accumulates per image.
@@ -53,8 +54,10 @@ class ConvDecoder(Generator):
 
     def __init__(self, config: ConvDecoderConfig, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__(config, spec=spec, latent_dim=latent_dim)
-        num_levels = max(1, math.ceil(math.log2(max(spec.height, spec.width) / _LARGEST_BASE_PX)))
-        self.base = (math.ceil(spec.height / 2**num_levels), math.ceil(spec.width / 2**num_levels))
+        doublings = math.ceil(math.log2(max(spec.height, spec.width) / _LARGEST_BASE_PX))
+        num_levels = max(1, doublings - int(math.log2(config.shuffle)) + 1)
+        scale = 2 ** (num_levels - 1) * config.shuffle
+        self.base = (math.ceil(spec.height / scale), math.ceil(spec.width / scale))
         widths = _repeated(config.widths, num_levels)
         depths = _repeated(config.depths, num_levels)
         u_dim = latent_dim + config.class_dim
@@ -70,7 +73,7 @@ class ConvDecoder(Generator):
                 blocks.append(_Block(config.block, in_width, width, u_dim, upsample=upsample))
                 in_width = width
         self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Conv2d(in_width, 4 * spec.channels, 3, padding=1)
+        self.head = nn.Conv2d(in_width, config.shuffle**2 * spec.channels, 3, padding=1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         u = torch.cat([z, self.classes(y)], dim=1)
@@ -78,7 +81,7 @@ class ConvDecoder(Generator):
         h = F.relu(torch.matmul(self.stem_channels.t(), grid)).reshape(len(u), -1, *self.base)
         for block in self.blocks:
             h = block(h, u)
-        x = torch.sigmoid(F.pixel_shuffle(self.head(h), 2))
+        x = torch.sigmoid(F.pixel_shuffle(self.head(h), self.config.shuffle))
         return x[:, :, : self.spec.height, : self.spec.width]
 
     def macs_per_image(self) -> int:

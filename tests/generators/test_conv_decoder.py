@@ -19,8 +19,9 @@ def decoder_for(spec: SampleSpec, **options: object) -> ConvDecoder:
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 7, 9), (1, 1, 1), (3, 20, 50)])
-def test_images_have_the_shape_of_the_spec_and_lie_in_0_to_1(shape):
-    generator = decoder_for(spec_of(*shape, num_classes=3))
+@pytest.mark.parametrize("shuffle", [2, 4, 8])
+def test_images_have_the_shape_of_the_spec_and_lie_in_0_to_1(shape, shuffle):
+    generator = decoder_for(spec_of(*shape, num_classes=3), shuffle=shuffle)
     x = generator(torch.randn(5, 6), torch.tensor([0, 1, 2, 0, 1]))
     assert x.shape == (5, *shape)
     assert 0 <= x.min() and x.max() <= 1
@@ -41,6 +42,12 @@ def test_a_sample_does_not_depend_on_its_neighbours():
     others = torch.randn(8, 6)
     others[3] = z[3]
     assert torch.equal(generator(others, y)[3], together[3])
+
+
+def test_a_coarser_head_saves_more_than_half_of_the_arithmetic_at_64_pixels():
+    spec = spec_of(3, 64, 64, 10)
+    fine, coarse = (decoder_for(spec, widths=(32,), rank=32, shuffle=shuffle).macs_per_image() for shuffle in (2, 4))
+    assert coarse < fine / 2
 
 
 def test_a_thousand_classes_cost_only_their_embeddings():
