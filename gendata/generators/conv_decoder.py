@@ -24,7 +24,13 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     widths: tuple[int, ...] = (64,)  # channels per level, coarsest first; the last one repeats
     depths: tuple[int, ...] = (1,)  # convolutions per level; the last one repeats
     block: Literal["dense", "separable"] = "dense"  # 3x3, or depthwise 3x3 and pointwise
-    shuffle: Literal[2, 4, 8] = 2  # pixels per side that the head makes of one place; more is faster and coarser
+    # Pixels per side that the head makes of one place; more is faster and coarser. Unset: 2, and not written, so that
+    # artifacts and recipes from before the option keep their digests.
+    shuffle: Literal[2, 4, 8] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def pixels_per_place(self) -> int:
+        return 2 if self.shuffle is msgspec.UNSET else self.shuffle
 
     def __post_init__(self) -> None:
         for name in ("class_dim", "rank"):
@@ -55,8 +61,8 @@ class ConvDecoder(Generator):
     def __init__(self, config: ConvDecoderConfig, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__(config, spec=spec, latent_dim=latent_dim)
         doublings = math.ceil(math.log2(max(spec.height, spec.width) / _LARGEST_BASE_PX))
-        num_levels = max(1, doublings - int(math.log2(config.shuffle)) + 1)
-        scale = 2 ** (num_levels - 1) * config.shuffle
+        num_levels = max(1, doublings - int(math.log2(config.pixels_per_place)) + 1)
+        scale = 2 ** (num_levels - 1) * config.pixels_per_place
         self.base = (math.ceil(spec.height / scale), math.ceil(spec.width / scale))
         widths = _repeated(config.widths, num_levels)
         depths = _repeated(config.depths, num_levels)
@@ -73,7 +79,7 @@ class ConvDecoder(Generator):
                 blocks.append(_Block(config.block, in_width, width, u_dim, upsample=upsample))
                 in_width = width
         self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Conv2d(in_width, config.shuffle**2 * spec.channels, 3, padding=1)
+        self.head = nn.Conv2d(in_width, config.pixels_per_place**2 * spec.channels, 3, padding=1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         u = torch.cat([z, self.classes(y)], dim=1)
@@ -81,7 +87,7 @@ class ConvDecoder(Generator):
         h = F.relu(torch.matmul(self.stem_channels.t(), grid)).reshape(len(u), -1, *self.base)
         for block in self.blocks:
             h = block(h, u)
-        x = torch.sigmoid(F.pixel_shuffle(self.head(h), self.config.shuffle))
+        x = torch.sigmoid(F.pixel_shuffle(self.head(h), self.config.pixels_per_place))
         return x[:, :, : self.spec.height, : self.spec.width]
 
     def macs_per_image(self) -> int:
