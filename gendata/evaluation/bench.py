@@ -83,6 +83,21 @@ class Bench:
             raise SpecError("a teacher reads plain images", expected="an artifact whose samples are images")
         return TeacherView(self.teacher, self.normalise, device=self.device)
 
+    def bytes_of(self, x: Tensor) -> Tensor:
+        """Images as the rows have them, to uint8: a bank's floats as pictures, bytes as they are.
+
+        Raises:
+            SpecError: the floats are whitened, and no picture.
+        """
+        if not x.is_floating_point():
+            return x
+        if self.artifact is None or self.artifact.space == "zca":
+            raise SpecError(
+                f"{self.protocol.name} augments bytes, the samples are whitened",
+                expected="a protocol that augments floats, such as dsa/v1",
+            )
+        return self.artifact.to_pictures(x)
+
     def passes_over(self, images: Images, *, seed: int) -> Callable[[int], Images]:
         """The passes of the run `seed` over a stored set."""
         if self.is_drawn_whole:

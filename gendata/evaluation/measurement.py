@@ -122,6 +122,7 @@ def prepared(bench: Bench) -> Preparation:
         normalise=bench.normalise,
         test_normalise=bench.test_normalise,
         teacher=bench.teacher_answers,
+        to_bytes=bench.bytes_of,
     )
 
 

@@ -49,6 +49,7 @@ class Preparation:
 
     normalise: Callable[[Tensor], Tensor]
     bytes_first: tuple[Augmentation, ...] = ()  # on uint8 images
+    to_bytes: Callable[[Tensor], Tensor] | None = None  # floats of a bank -> uint8, for `bytes_first`
     then: tuple[Augmentation, ...] = ()  # on normalised ones
     mixing: Any = None  # draws a Mix or None; see `gendata.augmentation.mixing`
     test_view: Callable[[Tensor], Tensor] | None = None
@@ -58,6 +59,8 @@ class Preparation:
     def __call__(self, x: Tensor, y: Tensor, *, seed: int, step: int, part: int = 0) -> Batch:
         """Images (B, C, H, W) and labels, on the student's device, as the batch of a step, or of a part of one."""
         key = (step, part) if part else (step,)
+        if self.bytes_first and self.to_bytes is not None:
+            x = self.to_bytes(x)
         for number, augmentation in enumerate((*self.bytes_first, None, *self.then)):
             if augmentation is None:
                 x = self.normalise(x)
@@ -84,6 +87,7 @@ def preparation_of(
     normalise: Callable[[Tensor], Tensor],
     test_normalise: Callable[[Tensor], Tensor] | None = None,
     teacher: Callable[[Tensor], Tensor] | None = None,
+    to_bytes: Callable[[Tensor], Tensor] | None = None,
 ) -> Preparation:
     """What `protocol` does to images of the source of that name (None: unknown).
 
@@ -95,6 +99,7 @@ def preparation_of(
     return Preparation(
         normalise=normalise,
         bytes_first=tuple(each for each in augmentations if each.space == "uint8"),
+        to_bytes=to_bytes,
         then=tuple(each for each in augmentations if each.space == "normalised"),
         mixing=mixing_of(protocol),
         test_view=test_view_of(protocol),

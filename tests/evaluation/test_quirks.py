@@ -16,7 +16,7 @@ from gendata.evaluation import evaluate
 from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.drawing import drawing_of
 from gendata.evaluation.optimisers import optimiser_of
-from gendata.evaluation.preparation import Normaliser, Preparation
+from gendata.evaluation.preparation import BankSpace, Normaliser, Preparation, preparation_of
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.protocols import DC, DDRANKING_HARD, DIM_PAPER, IDC, NCFM, RDED, SRE2L, members_of
 from gendata.evaluation.schedules import Clock, schedule_of
@@ -212,3 +212,17 @@ def test_networks_are_tested_on_corrupted_images_too(opened: CondensedArtifact, 
     assert set(report.scores) == {"IOR"}
     with pytest.raises(UnknownNameError, match="brightness"):
         evaluate(opened, protocol=brief, corruptions=("brigthness",))
+
+
+def test_a_bank_of_floats_is_augmented_as_bytes_where_the_protocol_says_so() -> None:
+    def to_bytes(x: torch.Tensor) -> torch.Tensor:
+        return (x * 0.3 + 0.4).clamp(0, 1).mul(255).to(torch.uint8)
+
+    normalise = BankSpace(Normaliser((0.4,) * 3, (0.3,) * 3))
+    prepare = preparation_of(
+        members_of("dc-bench-autoaug")[0], source_name=None, normalise=normalise, to_bytes=to_bytes
+    )
+    x, y = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(4)
+    seen = torch.cat([prepare(x, y, seed=0, step=step).x for step in range(30)])
+    assert seen.dtype == torch.float32
+    assert -1.34 < seen.min() and seen.max() < 2.01  # what bytes can be, normalised
