@@ -433,9 +433,9 @@ def test_the_next_command_that_is_printed_works_as_it_is(
     failed = command("evaluate", "out")
     assert "made from the local folder 'flowers'" in failed.err
     assert "--data FOLDER" in failed.err
-    from gendata.evaluation.evaluator import _named_source
+    from gendata.evaluation.evaluator import named_source
 
-    assert _named_source(gendata.open_artifact("out"), Path("flowers")).spec.num_classes == 2
+    assert named_source(gendata.open_artifact("out"), Path("flowers")).spec.num_classes == 2
 
 
 @pytest.mark.parametrize(

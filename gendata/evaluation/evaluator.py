@@ -95,7 +95,7 @@ def evaluate_artifact(
         runs = planned.runs if conditions.runs is None else conditions.runs
         protocol, conditions = planned.protocol, replace(conditions, runs=runs)
     subject = Subject(
-        source=source or _named_source(opened, data_root),
+        source=source or named_source(opened, data_root),
         ipc=opened.ipc,
         artifact=opened,
         artifact_bytes=opened.artifact_bytes,
@@ -253,7 +253,7 @@ def _check_same_kind(source: Source, artifact: CondensedArtifact) -> None:
         )
 
 
-def _named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source:
+def named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source:
     """The source that the manifest names, once it is shown to be the same data."""
     facts, where = artifact.manifest.source, str(artifact.path)
     if facts is None:

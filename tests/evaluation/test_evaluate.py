@@ -15,7 +15,7 @@ from gendata.errors import SourceError, SpecError, UnknownNameError
 from gendata.evaluation import equal_bytes, evaluate
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench
-from gendata.evaluation.evaluator import _named_source, _plan
+from gendata.evaluation.evaluator import named_source, _plan
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
 from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.protocols import QUICK
@@ -267,7 +267,7 @@ def test_other_data_under_the_manifests_name_are_refused(artifact: CondensedArti
         )
 
     with pytest.raises(SourceError, match="fingerprint"):
-        _named_source(Pretender(), None)  # type: ignore[arg-type]
+        named_source(Pretender(), None)  # type: ignore[arg-type]
 
 
 def test_a_source_of_another_shape_is_refused(artifact: CondensedArtifact) -> None:

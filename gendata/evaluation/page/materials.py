@@ -8,7 +8,7 @@ from typing import Literal
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.errors import MissingExtraError, SourceError
-from gendata.evaluation.evaluator import _named_source
+from gendata.evaluation.evaluator import named_source
 from gendata.evaluation.page.embedding import learned_features
 from gendata.evaluation.page.features import FeatureMap
 from gendata.sources.source import Source
@@ -43,7 +43,7 @@ def gathered(
     no_source = Materials.no_source
     if source is None and opened is not None:
         try:
-            source = _named_source(opened, data_root)
+            source = named_source(opened, data_root)
         except (SourceError, MissingExtraError) as error:
             no_source = error.what
     if features == "learn":
