@@ -2,60 +2,362 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from gendata.errors import ArtifactError, HubError
+import gendata
+from gendata.catalog import read_catalog, shipped_folder
+from gendata.errors import ArtifactError, HubError, IntegrityError, MissingExtraError, UnsupportedVersionError
+from gendata.hub_access import HubAccess, ask
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+    from gendata.artifact.artifact import CondensedArtifact
     from gendata.dataset.generated import GeneratedDataset
 
+Verify = Literal["hash", "none", "probe"]
 
-def load_condensed(path_or_name: str | Path) -> GeneratedDataset:
+TAG = "gendata"  # of every data set that `push` publishes
+
+_log = logging.getLogger(__name__)
+_MAKE_ONE = "Make one: gendata recipe run digits/generative-demo --out runs/digits"
+
+
+class Location(NamedTuple):
+    """What a path or a name means."""
+
+    folder: Path | None  # None: on the Hub
+    repo: str | None = None  # "org/name"
+    revision: str | None = None  # None: the default branch
+    manifest: str | None = None  # digest that the catalogue promises
+
+    def __str__(self) -> str:
+        if self.folder is not None:
+            return str(self.folder)
+        return f"{self.repo}@{self.revision}" if self.revision else str(self.repo)
+
+
+class Snapshot(NamedTuple):
+    """Files of one commit in the client's cache."""
+
+    folder: Path
+    commit: str
+
+
+def load_condensed(
+    path_or_name: str | Path,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+    endpoint: str | None = None,
+    verify: Verify = "hash",
+) -> GeneratedDataset:
     """The dataset of an artifact: its frozen set, map-style.
 
+    A folder is read without asking the network. A short name is looked up in the catalogue (`gendata hub list`). A name
+    "org/name" is a data set repository on the Hub, of which only what sampling needs is fetched; loaded once, it opens
+    without a network too.
+
     Args:
-        path_or_name: the artifact's folder. Names on the Hub come with a later release.
+        path_or_name: an existing folder, "digits", "org/name" or "org/name@revision". A `Path` is only ever a folder.
+        revision: commit, tag or branch on the Hub. None: the default branch.
+        cache_dir, token, local_files_only, force_download, endpoint: as in `huggingface_hub`; see `HubAccess`.
+        verify: as in `open_artifact`; the client compares no hashes, this does.
 
     Raises:
-        ArtifactError: the folder is missing, is not an artifact or has been changed.
-        HubError: `path_or_name` reads like a name on the Hub.
+        ArtifactError: nothing of that name, or not an artifact; IntegrityError: bytes differ from the manifest;
+            UnsupportedVersionError: needs a newer gendata.
+        HubError: the Hub has no such repository, revision or artifact, or cannot be reached.
     """
-    from gendata.artifact.artifact import open_artifact
     from gendata.dataset.generated import GeneratedDataset
 
-    return GeneratedDataset(open_artifact(artifact_folder(path_or_name)))
+    access = HubAccess(
+        cache_dir=cache_dir,
+        token=token,
+        local_files_only=local_files_only,
+        force_download=force_download,
+        endpoint=endpoint,
+    )
+    return GeneratedDataset(open_located(locate(path_or_name, revision=revision), access, verify=verify))
+
+
+def pull_artifact(
+    name: str, *, out: str | Path | None = None, revision: str | None = None, access: HubAccess | None = None
+) -> CondensedArtifact:
+    """Fetches everything that belongs to a published artifact, verified.
+
+    Args:
+        name: as in `load_condensed`, but no folder.
+        out: the folder it becomes, complete or not at all. None: it stays in the client's cache, where
+            `load_condensed` finds it. With `access.force_download` an artifact that is there gives way.
+        revision: commit, tag or branch. None: the default branch.
+        access: None: the client's defaults.
+
+    Raises:
+        ArtifactError, HubError: see `load_condensed`; or `out` holds something else.
+    """
+    from gendata.artifact.copying import copy_artifact
+
+    access = access or HubAccess()
+    if Path(name).is_dir():
+        raise ArtifactError("is a folder already", where=name, expected="a name: digits, or org/name on the Hub")
+    artifact = open_located(locate(name, revision=revision), access, verify="hash", whole=True)
+    return artifact if out is None else copy_artifact(artifact, Path(out), replace=access.force_download)
+
+
+def search_hub(text: str = "", *, access: HubAccess | None = None, limit: int = 30) -> list[str]:
+    """Names of data sets on the Hub that carry our tag and that `text` finds, most downloaded first.
+
+    Raises:
+        HubError: the Hub cannot be reached.
+    """
+    access = access or HubAccess()
+    api = hub_api(access)
+
+    def found() -> list[str]:
+        return [info.id for info in api.list_datasets(filter=TAG, search=text or None, sort="downloads", limit=limit)]
+
+    return ask(found, access, where=str(api.endpoint))
 
 
 def artifact_folder(path_or_name: str | Path) -> Path:
-    """The existing folder that `path_or_name` means.
+    """The existing or shipped folder that `path_or_name` means; nothing is fetched.
+
+    Raises:
+        ArtifactError: there is none. HubError: it is a name on the Hub.
+    """
+    location = locate(path_or_name)
+    if location.folder is None:
+        raise HubError(
+            f"no folder is called {str(path_or_name)!r}",
+            where=f"looked for {Path(path_or_name).absolute()}",
+            expected="an artifact's folder",
+            remedy=f"If it is on the Hub, fetch it first: gendata pull {path_or_name} --out DIR",
+        )
+    return location.folder
+
+
+def locate(path_or_name: str | Path, *, revision: str | None = None) -> Location:
+    """What a path or a name means. Asks nothing of the network; an existing folder wins over every name.
+
+    Raises:
+        ArtifactError: it means nothing, or has no revisions.
+    """
+    path = Path(path_or_name)
+    if path.is_dir():
+        return _without_revision(Location(path), revision, why=f"{path} is a local folder")
+    if path.exists():
+        raise ArtifactError("is a file", where=str(path), expected="an artifact's folder")
+    name, at, said = str(path_or_name).partition("@") if isinstance(path_or_name, str) else ("", "", "")
+    if at and (not said or revision not in (None, said)):
+        raise ArtifactError(f"revision is {revision or said!r}", where=str(path_or_name), expected="one, after the @")
+    revision = said or revision
+    entry = read_catalog().get(name)
+    if entry is not None and entry.is_shipped:
+        shipped = Location(shipped_folder(name), manifest=entry.manifest)
+        return _without_revision(shipped, revision, why=f"{name} comes with gendata")
+    if entry is not None:
+        pinned = entry.manifest if revision in (None, entry.revision) else None
+        return Location(None, entry.repo, revision or entry.revision, pinned)
+    if _is_hub_name(name):
+        return Location(None, name, revision)
+    near = difflib.get_close_matches(name, read_catalog(), n=1)
+    raise ArtifactError(
+        "no such folder",
+        where=str(path),
+        expected="an artifact's folder, org/name on the Hub, or a name of `gendata hub list`",
+        remedy=f"Did you mean {near[0]!r}?" if near else _MAKE_ONE,
+    )
+
+
+def open_located(location: Location, access: HubAccess, *, verify: Verify, whole: bool = False) -> CondensedArtifact:
+    """The artifact at a location, fetched if it is on the Hub.
+
+    Args:
+        location: see `locate`.
+        access: how the Hub is reached.
+        verify: as in `open_artifact`.
+        whole: fetch everything that belongs to it, not only what sampling needs.
+    """
+    from gendata.artifact.artifact import open_artifact
+
+    if location.repo is None:
+        assert location.folder is not None
+        artifact = open_artifact(location.folder, verify=verify)
+        _check_digest(artifact, location, where=str(location))
+        return artifact
+    snapshot = fetch(location, access, probes=verify == "probe", whole=whole)
+    where = f"{location.repo} at {snapshot.commit[:12]}"
+    try:
+        artifact = open_artifact(snapshot.folder, verify=verify)
+    except UnsupportedVersionError as error:
+        raise UnsupportedVersionError(error.what, where=where, remedy=error.remedy) from None
+    except ArtifactError as error:
+        raise type(error)(
+            f"{error.what} ({error.where})",
+            where=where,
+            expected=error.expected,
+            remedy=f"If what was fetched is damaged, fetch it again: gendata pull {location} --force",
+        ) from None
+    _check_digest(artifact, location, where=where)
+    return artifact
+
+
+def fetch(location: Location, access: HubAccess, *, probes: bool = False, whole: bool = False) -> Snapshot:
+    """Files of a repository in the client's cache: what sampling needs, `probes` too, or the `whole` artifact.
 
     Raises:
         ArtifactError, HubError: see `load_condensed`.
     """
-    path = Path(path_or_name)
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise ArtifactError("is a file", where=str(path), expected="an artifact's folder")
-    if _is_hub_name(path_or_name):
-        raise HubError(
-            f"no folder is called {str(path_or_name)!r}, and names on the Hub are not read yet",
-            where=f"looked for {path.absolute()}",
-            expected="an artifact's folder",
-            remedy="Make one: gendata recipe run digits/generative-demo --out runs/digits",
-        )
-    raise ArtifactError(
-        "no such folder",
-        where=str(path),
-        expected="an artifact's folder",
-        remedy="Make one: gendata recipe run digits/generative-demo --out runs/digits",
+    from gendata.artifact.layout import CARD, MANIFEST, NEEDED_TO_SAMPLE, PROBES
+    from gendata.artifact.manifest import read_manifest
+
+    api, repo = hub_api(access), str(location.repo)
+    commit = _commit(api, location, access)
+    _log.info("%s is commit %s", location, commit)
+    names = [MANIFEST, *NEEDED_TO_SAMPLE, *([PROBES] if probes else [])]
+    folder = _download(api, repo, commit, names, access)
+    _check_ours(api, folder, repo, commit, access)
+    if whole:
+        _download(api, repo, commit, [MANIFEST, CARD, *read_manifest(folder).files], access)
+    return Snapshot(folder, commit)
+
+
+def hub_api(access: HubAccess) -> HfApi:
+    """The client.
+
+    Raises:
+        HubError: the token cannot be one. MissingExtraError: huggingface_hub is not installed.
+    """
+    try:
+        from huggingface_hub import HfApi
+    except ImportError as error:
+        raise MissingExtraError("huggingface_hub is not installed", remedy="pip install huggingface_hub") from error
+    access.check()
+    return HfApi(
+        endpoint=access.endpoint, token=access.token, library_name="gendata", library_version=gendata.__version__
     )
 
 
-def _is_hub_name(path_or_name: str | Path) -> bool:
+def _without_revision(location: Location, revision: str | None, *, why: str) -> Location:
+    if revision is not None:
+        raise ArtifactError(f"revision is {revision!r}, and {why}", expected="no revision")
+    return location
+
+
+def _is_hub_name(name: str) -> bool:
     # "owner/name" as the Hub spells it: two parts, neither of them a step in a file system.
-    if not isinstance(path_or_name, str):
-        return False
-    owner, slash, name = path_or_name.partition("@")[0].partition("/")
-    return bool(slash and owner and name) and "/" not in name and owner[0] not in ".~" and name not in (".", "..")
+    owner, slash, rest = name.partition("/")
+    return bool(slash and owner and rest) and "/" not in rest and owner[0] not in ".~" and rest not in (".", "..")
+
+
+def _commit(api: HfApi, location: Location, access: HubAccess) -> str:
+    """The commit that the location's revision is now; without a network, the one it was when it was last asked for."""
+    resolved = ask(
+        lambda: api.resolve_revision(
+            str(location.repo),
+            repo_type="dataset",
+            revision=location.revision,
+            cache_dir=access.cache_dir,
+            local_files_only=access.local_files_only,
+        ),
+        access,
+        where=str(location),
+    )
+    return resolved.resolved
+
+
+def _download(api: HfApi, repo: str, commit: str, names: Sequence[str], access: HubAccess) -> Path:
+    """Brings the files `names`, as far as the commit has them, into the cache; gives the commit's folder there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if not access.force_download:
+        cached = [
+            try_to_load_from_cache(repo, name, cache_dir=access.cache_dir, revision=commit, repo_type="dataset")
+            for name in names
+        ]
+        if all(isinstance(path, str) for path in cached):
+            return Path(str(cached[0])).parent  # the manifest's
+    folder = ask(
+        lambda: api.snapshot_download(
+            repo,
+            repo_type="dataset",
+            revision=commit,
+            cache_dir=access.cache_dir,
+            local_files_only=access.local_files_only,
+            force_download=access.force_download,
+            allow_patterns=list(names),
+        ),
+        access,
+        where=f"{repo} at {commit[:12]}",
+    )
+    return Path(folder)
+
+
+def _check_digest(artifact: CondensedArtifact, location: Location, *, where: str) -> None:
+    if location.manifest not in (None, artifact.manifest.digest):
+        raise IntegrityError(
+            f"the manifest's digest is {artifact.manifest.digest}",
+            where=where,
+            expected=f"{location.manifest}, which the catalogue of gendata promises",
+            remedy="The artifact was changed after it was listed. If you trust it, load it by its path or org/name.",
+        )
+
+
+def _check_ours(api: HfApi, folder: Path, repo: str, commit: str, access: HubAccess) -> None:
+    """Raises HubError, saying what the repository is, unless it holds an artifact's manifest."""
+    from gendata.artifact.canonical import parse_json
+    from gendata.artifact.layout import MANIFEST, read_file
+    from gendata.artifact.manifest import FORMAT, MAX_MANIFEST_BYTES
+
+    fields: Any = None
+    if (folder / MANIFEST).is_file():
+        data = read_file(folder / MANIFEST, max_bytes=MAX_MANIFEST_BYTES)
+        if FORMAT.encode() in data:
+            return  # ours; if it is damaged, opening it says how
+        try:
+            fields = parse_json(data, where=MANIFEST)
+        except ArtifactError:
+            fields = None
+    where = f"{repo} at {commit[:12]}"
+    names: list[str] = []
+    if not access.local_files_only:
+        names = ask(lambda: api.list_repo_files(repo, repo_type="dataset", revision=commit), access, where=where)
+    raise HubError(
+        f"is not a repository of gendata: {_what_it_is(names, fields)}",
+        where=where,
+        expected=f'{MANIFEST} with "format": "{FORMAT}"',
+        remedy=_otherwise(names, repo),
+    )
+
+
+_PICKLED = (".pt", ".pth", ".pkl", ".ckpt")
+_DATA = (".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar", ".zip", ".png", ".jpg", ".jpeg")
+
+
+def _what_it_is(names: Sequence[str], config: Any) -> str:
+    """A repository, in words, from the names of its files and what its config.json holds."""
+    shown = [name for name in names if not name.startswith(".")]
+    listed = ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
+    if isinstance(config, dict) and (config.get("model_type") or config.get("architectures")):
+        return f"it looks like a model ({listed})"
+    if any(name.endswith(_PICKLED) for name in shown):
+        return f"it holds pickled files ({listed})"
+    if any(name.endswith(_DATA) for name in shown):
+        return f"it looks like an ordinary data set ({listed})"
+    return f"it holds {listed}" if listed else "it is empty"
+
+
+def _otherwise(names: Sequence[str], repo: str) -> str | None:
+    if any(name.endswith(_PICKLED) for name in names):
+        return "If it is somebody's condensed set, download it and make it an artifact: gendata import FILE --out DIR"
+    if any(name.endswith(_DATA) for name in names):
+        return f"To read it: datasets.load_dataset({repo!r}). To condense it: gendata condense {repo} --out DIR"
+    return None

@@ -1,0 +1,109 @@
+"""A loopback Hub, and the real client pointed at it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import close_session, constants
+
+import gendata
+from gendata import hub_access
+from gendata.hub_access import HubAccess
+
+
+def _module(path: Path) -> Any:
+    # Test folders are no packages: a file beside this one is loaded by its path.
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+loopback = _module(Path(__file__).with_name("loopback.py"))
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pauses between attempts, no progress bars, uploads by LFS, nobody logged in."""
+    monkeypatch.setattr(hub_access, "_WAITS_SEC", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", os.devnull)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Any]:
+    """A running `LoopbackHub`."""
+    with loopback.serving(tmp_path / "hub") as running:
+        yield running
+        close_session()
+
+
+@pytest.fixture
+def access(hub: Any, tmp_path: Path) -> Callable[..., HubAccess]:
+    """Access with an own cache; as the writer unless told otherwise."""
+
+    def make(*, token: Any = loopback.WRITER, cache: str = "cache", **changes: Any) -> HubAccess:
+        return HubAccess(endpoint=hub.url, token=token, cache_dir=tmp_path / cache, **changes)
+
+    return make
+
+
+@pytest.fixture
+def load(access: Callable[..., HubAccess]) -> Callable[..., Any]:
+    """`load_condensed` as a stranger: nobody is logged in."""
+
+    def call(name: str, *, token: Any = False, cache: str = "cache", **options: Any) -> Any:
+        chosen = access(token=token, cache=cache)
+        return gendata.load_condensed(
+            name, endpoint=chosen.endpoint, token=chosen.token, cache_dir=chosen.cache_dir, **options
+        )
+
+    return call
+
+
+@pytest.fixture
+def fresh_python(hub: Any, tmp_path: Path) -> Callable[..., str]:
+    """Runs code, or a command, in another process that knows only this Hub; gives what it printed."""
+
+    def run(*command: str, offline: bool = False, fails: bool = False, **variables: str) -> str:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "GENDATA_"))}
+        environment |= {
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "PYTHONPATH": str(Path(gendata.__file__).parents[1]),
+            **({"HF_HUB_OFFLINE": "1"} if offline else {}),
+            **variables,
+        }
+        done = subprocess.run(
+            [sys.executable, *command],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            timeout=180,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + (done.stderr if fails else "")
+
+    return run
+
+
+@pytest.fixture(name="loopback")
+def _loopback() -> Any:
+    """The module: `Fault`, `WRITER`, `READER`."""
+    return loopback
