@@ -1,90 +1,314 @@
-"""README.md of an artifact, rendered from its manifest. Every text in it came from somebody: none is markup here."""
+"""README.md of an artifact, rendered from its manifest. Every text in it came from somebody: none is markup here.
+
+The file is a head in YAML, which the Hub reads, and a block between two marks, `CARD_BEGIN` and `CARD_END`. Both are
+rendered anew; whatever somebody writes outside of the block is theirs.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from gendata._resources import shipped
+from gendata.artifact.card_rows import CardRow, claim, losses, meanings, read_rows
 from gendata.artifact.layout import EVALUATIONS, PREVIEW, WEIGHTS
 from gendata.artifact.manifest import Manifest
+from gendata.errors import GendataError
+from gendata.recipe import list_recipes, load_recipe
 
+CARD_BEGIN = "<!-- gendata:begin, rendered from config.json and evaluations.json; write outside of this block -->"
+CARD_END = "<!-- gendata:end -->"
+HEAD_KEYS = ("pretty_name", "license", "license_name", "task_categories", "size_categories", "tags")  # of the YAML head
+
+_TEMPLATE = "artifact.md.jinja"
+_HERE = "path/to/this/folder"
 _MAX_TEXT = 300  # characters of one value
 _MAX_ROWS = 200
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#!|~$:@]|(?<=www)\.)", re.IGNORECASE)  # "@" and "www." would become links
-
-_PAGE = """# Condensed dataset: {title}
-
-{num_classes} classes, {height} x {width} px, {channels} channel(s), {ipc} image(s) per class: a generator that
-makes the images, in {artifact_bytes} bytes.
-
-```python
-import gendata
-
-ds = gendata.load_condensed("path/to/this/folder")
-x, y = ds[0]  # ({channels}, {height}, {width}) float32{values}, int
-```
-
-{preview}
-## Facts
-
-| | |
-|---|---|
-| artifact id | `{artifact_id}` |
-| bytes needed to make samples and labels | {artifact_bytes} |
-| generator | {generator} |
-| latent law | {latent}, {dim} numbers |
-| labels | {labels} |
-{told}| made by | gendata {gendata}, torch {torch} |
-| recipe digest | {recipe} |
-| source | {source} |
-| licence of this artifact | {license} |
-| licence of the source | {source_license} |
-| please cite | {citation} |
-
-## Results
-
-{results}
-"""
+_URL = re.compile(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~/%?=&+-]*)?")  # nothing Markdown would read
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/,@()-]{0,200}")  # of a command: safe in a shell and in a fence
+_BANKS = ("pixel-bank", "multi-formation-bank")  # stored images, no generator of new ones
+_REAL_SUBSETS = ("random-real", "herding", "k-center")  # methods whose artifacts are real images
+_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+# SPDX identifiers, in small letters, that the Hub knows as licences of data; any other is "other" with its name.
+_HUB_LICENSES = frozenset(
+    "apache-2.0 mit bsd-2-clause bsd-3-clause cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 "
+    "cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 "
+    "cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 pddl odc-by odbl "
+    "gfdl gpl-2.0 gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 unlicense wtfpl artistic-2.0 isc zlib ecl-2.0 afl-3.0".split()
+)
 
 
-def render_card(manifest: Manifest, rows: Sequence[Mapping[str, Any]] = ()) -> bytes:
-    """The card's bytes (Markdown) from the manifest and the rows of evaluations.json."""
+class _Ours(str):
+    """Text that may hold Markdown: ours, or escaped already."""
+
+
+def render_card(manifest: Manifest, rows: Sequence[Mapping[str, Any]] = (), *, name: str = _HERE) -> bytes:
+    """The card's bytes: the YAML head, then the block between its marks. The same arguments give the same bytes.
+
+    Args:
+        manifest: of the artifact.
+        rows: of evaluations.json.
+        name: what `load_condensed` is given: the repository's "org/name", or a folder.
+    """
+    return f"---\n{card_head(manifest)}---\n\n{card_block(manifest, rows, name=name)}\n".encode()
+
+
+def card_head(manifest: Manifest) -> str:
+    """The keys that describe the data set to the Hub, as YAML; `configs` belong to whoever writes the data files."""
+    import yaml
+
+    fields: dict[str, Any] = {"pretty_name": f"Condensed {_unmarked(_title(manifest))}, IPC {manifest.frozen.ipc}"}
+    if manifest.license:
+        license = _unmarked(manifest.license)
+        known = license.lower() in _HUB_LICENSES
+        fields |= {"license": license.lower()} if known else {"license": "other", "license_name": license}
+    fields |= {
+        "task_categories": ["image-classification"],
+        "size_categories": [next((name for most, name in _SIZES if manifest.num_frozen < most), "n>10M")],
+        "tags": ["gendata", "dataset-condensation", "dataset-distillation"],
+    }
+    text: str = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def card_block(manifest: Manifest, rows: Sequence[Mapping[str, Any]] = (), *, name: str = _HERE) -> str:
+    """What the card says, from `CARD_BEGIN` to `CARD_END`, both included; no final newline."""
+    from jinja2 import Environment, StrictUndefined
+
+    # Not autoescape, which knows HTML alone: whatever the template prints is escaped for Markdown and HTML both.
+    environment = Environment(
+        undefined=StrictUndefined, finalize=_escaped, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((shipped("hub") / "cards" / _TEMPLATE).read_text(encoding="utf-8"))
+    body = re.sub("\n{3,}", "\n\n", template.render(_view(manifest, rows, name=name))).strip()
+    return f"{CARD_BEGIN}\n{body}\n{CARD_END}"
+
+
+def renewed(existing: bytes, rendered: bytes) -> bytes | None:
+    """`existing` with its block replaced by that of `rendered`; the head and all else stay.
+
+    None: it has no block, or not exactly one, so nothing in it is known to be ours.
+    """
+    begin, end = CARD_BEGIN.encode(), CARD_END.encode()
+    if existing.count(begin) != 1 or existing.count(end) != 1 or existing.index(begin) > existing.index(end):
+        return None
+    block = rendered[rendered.index(begin) : rendered.index(end)]
+    return existing[: existing.index(begin)] + block + existing[existing.index(end) :]
+
+
+def _view(manifest: Manifest, rows: Sequence[Mapping[str, Any]], *, name: str) -> dict[str, Any]:
+    """Everything the template prints; a plain str is a stranger's, and is escaped."""
+    spec, read = manifest.spec, read_rows(rows, artifact_id=manifest.artifact_id)
+    values = " in [0, 1]" if manifest.sampling.dtype == "uint8" else ""
+    language, code = _recipe_code(manifest)
+    return {
+        "title": _title(manifest),
+        "what": _what(manifest),
+        "claim": claim(read, source=_title(manifest)),
+        "has_preview": PREVIEW in manifest.files,
+        "glance": list(_glance(manifest)),
+        "place": _Ours(json.dumps(_unmarked(name)).strip('"')),
+        "shape": _Ours(f"(N, {spec.channels}, {spec.height}, {spec.width})"),
+        "values": _Ours(values),
+        "modes": _modes(manifest),
+        "results": read[:_MAX_ROWS],
+        "more_results": max(0, len(read) - _MAX_ROWS),
+        "bold": _Ours("**"),
+        "evaluations": _Ours(f"`{EVALUATIONS}`"),
+        "footnotes": meanings(read[:_MAX_ROWS]),
+        "limitations": list(_limitations(manifest, read)),
+        "remaking": _remaking(manifest, language),
+        "recipe_language": _Ours(language),
+        "recipe_code": _Ours(code),
+        "commands": _Ours("\n".join(_commands(read, name=name))),
+        "rights": list(_rights(manifest)),
+        "facts": list(_facts(manifest)),
+    }
+
+
+def _title(manifest: Manifest) -> str:
     source = manifest.source
-    citations = (text for text in (manifest.citation, source.citation if source else None) if text)
-    return _PAGE.format(
-        title=_text(source.name) if source else "unknown source",
-        num_classes=manifest.spec.num_classes,
-        height=manifest.spec.height,
-        width=manifest.spec.width,
-        channels=manifest.spec.channels,
-        ipc=manifest.frozen.ipc,
-        artifact_bytes=manifest.files[WEIGHTS].size,
-        preview="![A sheet of samples](preview.png)\n" if PREVIEW in manifest.files else "",
-        artifact_id=manifest.artifact_id,
-        generator=_text(manifest.generator.name),
-        latent=_text(manifest.latent.name),
-        dim=manifest.latent.dim,
-        labels=_labels(manifest),
-        values=" in [0, 1]" if manifest.sampling.dtype == "uint8" else "",
-        told="".join(f"| {name} | {_text(value)} |\n" for name, value in _told(manifest)),
-        gendata=_text(manifest.versions.gendata),
-        torch=_text(manifest.versions.torch),
-        recipe=_text(manifest.recipe_digest or "none"),
-        source=_source(manifest),
-        license=_text(manifest.license or "not stated"),
-        source_license=_text((source and source.license) or "unknown"),
-        results=_results(rows),
-        citation="<br>".join(map(_text, citations)) or "nothing given",
-    ).encode("utf-8")
+    if source is None:
+        return "unknown source"
+    # A source that reads many sets is known by which of them it read.
+    which = next((source.options[key] for key in ("name", "path") if isinstance(source.options.get(key), str)), None)
+    return _plain(which or source.folder or source.name)[:80]
+
+
+def _what(manifest: Manifest) -> str:
+    spec, kind = manifest.spec, _kind(manifest)
+    holds = (
+        f"{manifest.num_frozen:,} stored images" if kind == "bank" else "a small generator that makes labelled images"
+    )
+    size = _short_bytes(manifest.files[WEIGHTS].size)
+    return (
+        f"{holds[0].upper()}{holds[1:]} in {size}, to train a classifier with in place of {_title(manifest)}: "
+        f"{_counted(spec.num_classes, 'class', 'classes')}, {spec.height} x {spec.width} px, {_colour(manifest)}."
+    )
+
+
+def _kind(manifest: Manifest) -> str:
+    return "bank" if manifest.generator.name in _BANKS else "generator"
+
+
+def _colour(manifest: Manifest) -> str:
+    return {1: "grey", 3: "colour"}.get(manifest.spec.channels, f"{manifest.spec.channels} channels")
+
+
+def _glance(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    size = manifest.files[WEIGHTS].size
+    pixels = manifest.num_frozen * manifest.spec.num_pixels
+    yield "to make samples and labels", f"{size:,} bytes"
+    yield "stored set", f"{_counted(manifest.num_frozen, 'image')}, {manifest.frozen.ipc} per class (IPC)"
+    if _kind(manifest) == "generator":
+        yield "new images", f"as many as you draw; the stored set as pixels would take {pixels:,} bytes"
+    yield "labels", _labels(manifest)
+    yield "licence", manifest.license or "not stated"
 
 
 def _labels(manifest: Manifest) -> str:
     return "hard" if manifest.labels.kind == "hard" else f"soft: {manifest.labels.values}"
 
 
-def _told(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """Rows that only some artifacts need."""
+def _modes(manifest: Manifest) -> _Ours:
+    told = f"`ds` is the stored set, {_counted(manifest.num_frozen, 'image')}, the same on every machine of a kind."
+    if _kind(manifest) == "generator":
+        told += " `ds.fresh(samples_per_class=100)` draws new images for every epoch."
+    return _Ours(f"{told} `gendata view` shows them.")
+
+
+def _limitations(manifest: Manifest, rows: Sequence[CardRow]) -> Iterator[tuple[str, str]]:
+    if _kind(manifest) == "generator":
+        yield "Fresh is not IPC.", _fresh_text(manifest, rows)
+    yield from losses(rows, [_plain(name) for name in manifest.spec.classes])
+    networks = list(dict.fromkeys(row.network for row in rows))
+    if len(networks) == 1:
+        yield "One architecture.", f"Measured with {networks[0]} alone; others may learn less from it."
+    if manifest.space is not None:
+        told = f"Samples are values in the space {manifest.space.name}; artifact.to_space brings real images there."
+        yield "Not pixels.", told
+    if _method(manifest) in _REAL_SUBSETS:
+        yield "It holds real images.", "They are training images of the source, under the source's licence."
+    elif _kind(manifest) == "generator":
+        yield "No promise of privacy.", "It was fitted to real images, and samples may resemble some of them."
+    yield (
+        "For training classifiers.",
+        ("Samples were made to teach, not to look real; gaps and biases of the source are in them too."),
+    )
+    if manifest.probes is not None:
+        made = manifest.probes.made_on
+        yield (
+            "Bits.",
+            (
+                f"Images are bit-equal on machines such as the maker's (torch {made.torch}, {made.device}, {made.isa}); "
+                f"elsewhere a value may differ by {manifest.probes.tolerance} of 255."
+            ),
+        )
+
+
+def _fresh_text(manifest: Manifest, rows: Sequence[CardRow]) -> str:
+    fresh = next((row for row in rows if row.kind == "fresh"), None)
+    seen = f" (here {fresh.distinct} different ones)" if fresh is not None and fresh.num_distinct else ""
+    return (
+        f"Newly drawn images show a network many more different images{seen} than the {manifest.num_frozen:,} of the "
+        f"stored set. Only the row frozen may stand beside numbers published at IPC {manifest.frozen.ipc}."
+    )
+
+
+def _method(manifest: Manifest) -> str | None:
+    method = (manifest.recipe or {}).get("method")
+    name = method.get("name") if isinstance(method, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _remaking(manifest: Manifest, language: str) -> str:
+    if manifest.imported is not None:
+        return f"Imported from published files ({manifest.imported.layout}): {', '.join(manifest.imported.files)}."
+    versions = f"gendata {_plain(manifest.versions.gendata)} and torch {_plain(manifest.versions.torch)}"
+    if language == "bash":
+        return f"Condensed by a recipe that comes with gendata, with {versions}:"
+    if language == "python":
+        return f"Condensed by the recipe in config.json, with {versions}; a local source needs data_root as well:"
+    return f"Not made by a recipe; saved with {versions}."
+
+
+def _recipe_code(manifest: Manifest) -> tuple[str, str]:
+    """(language, code) that makes the artifact again; two empty texts where no recipe is known."""
+    if manifest.recipe is None:
+        return "", ""
+    if shipped_name := _shipped_recipe(manifest):
+        return "bash", f"gendata recipe run {shipped_name} --out again"
+    lines = (
+        "import gendata, json, msgspec",
+        "",
+        'recipe = json.load(open("config.json"))["recipe"]',
+        'gendata.condense(msgspec.convert(recipe, gendata.Recipe), out="again")',
+    )
+    return "python", "\n".join(lines)
+
+
+def _shipped_recipe(manifest: Manifest) -> str | None:
+    """The shipped recipe that makes this artifact, by its digest."""
+    fields = manifest.recipe or {}
+    for name in list_recipes():
+        try:
+            recipe = load_recipe(name)
+            # Resolving imports what a recipe names: only where the parts have the same names.
+            same_parts = _names(msgspec.to_builtins(recipe)) == _names(fields)
+            if same_parts and recipe.resolved().digest() == manifest.recipe_digest:
+                return name
+        except GendataError:
+            continue
+    return None
+
+
+def _names(recipe: Mapping[str, Any]) -> list[object]:
+    parts = (recipe.get(part) for part in ("source", "generator", "latent", "method"))
+    return [part.get("name") if isinstance(part, dict) else None for part in parts]
+
+
+def _commands(rows: Iterable[CardRow], *, name: str) -> Iterator[str]:
+    """Commands that measure the rows again, one per protocol and network; none for words that are no plain names."""
+    fetched = bool(_WORD.fullmatch(name)) and name != _HERE
+    groups: dict[tuple[str, str, int | None], list[str]] = {}
+    for row in rows:
+        option = row.mode.partition("(")[0] if row.row == "artifact" else row.row
+        names = groups.setdefault((row.protocol, row.network, row.n), [])
+        if _WORD.fullmatch(option) and option not in names:
+            names.append(option)
+    if groups and fetched:
+        yield f"gendata pull {name} --out ARTIFACT"
+    for (protocol, network, n), names in groups.items():
+        if names and n and _WORD.fullmatch(protocol) and _WORD.fullmatch(network):
+            yield (
+                f"gendata evaluate {'ARTIFACT' if fetched else '.'} --protocol {shlex.quote(protocol)} --networks {shlex.quote(network)} "
+                f"--runs {n} --rows {shlex.quote(','.join(names))}"
+            )
+
+
+def _rights(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    source = manifest.source
+    yield "Licence of this artifact", manifest.license or "not stated"
+    yield "Licence of the source", (source and source.license) or "unknown"
+    if source is not None:
+        yield "Source", f"{source.name}, revision {source.revision}" if source.revision else source.name
+        if source.homepage:
+            yield "Homepage", _link(source.homepage)
+    citations = dict.fromkeys(text for text in (manifest.citation, source and source.citation) if text)
+    for text in citations:
+        yield "Please cite", text
+
+
+def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    yield "artifact id", _Ours(f"`{manifest.artifact_id}`")
+    yield "generator", manifest.generator.name
+    yield "latent law", f"{manifest.latent.name}, {_counted(manifest.latent.dim, 'number')}"
     if manifest.space is not None:
         yield "values", f"{manifest.space.name}, not pixels: artifact.to_space brings real images there"
     elif manifest.sampling.dtype == "float32":
@@ -93,40 +317,44 @@ def _told(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "learning rate made with it", f"{manifest.training.lr:g}"
     if manifest.imported is not None:
         yield "imported from", f"{', '.join(manifest.imported.files)} ({manifest.imported.layout})"
+    yield "made by", f"gendata {manifest.versions.gendata}, torch {manifest.versions.torch}"
+    yield "recipe digest", manifest.recipe_digest or "none"
+    if manifest.source is not None and manifest.source.fingerprint:
+        yield "fingerprint of the source", manifest.source.fingerprint
 
 
-def _source(manifest: Manifest) -> str:
-    facts = manifest.source
-    if facts is None:
-        return "unknown"
-    told = (facts.name, facts.revision and f"revision {facts.revision}", facts.homepage)
-    return ", ".join(_text(text) for text in told if text)
+def _link(url: str) -> str:
+    return _Ours(f"<{url}>") if _URL.fullmatch(url) and len(url) <= _MAX_TEXT else url
 
 
-def _results(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return "Not measured yet: `gendata evaluate`."
-    lines = ["| row | mode | protocol | test accuracy | networks | bytes |", "|---|---|---|---|---|---|"]
-    for row in rows[:_MAX_ROWS]:
-        cells = (row.get("row"), row.get("mode"), row.get("protocol"), _accuracy(row), row.get("n"), row.get("bytes"))
-        lines.append("| " + " | ".join("" if cell is None else _text(cell) for cell in cells) + " |")
-    if len(rows) > _MAX_ROWS:
-        lines.append(f"\n{len(rows) - _MAX_ROWS} more in {EVALUATIONS}.")
-    return "\n".join(lines)
-
-
-def _accuracy(row: Mapping[str, Any]) -> str:
-    mean, std = row.get("mean"), row.get("std")
-    if not isinstance(mean, (int, float)):
-        return "?"
-    spread = f" ± {100 * std:.2f}" if isinstance(std, (int, float)) else ""
-    return f"{100 * mean:.2f}{spread} %"
-
-
-def _text(value: object) -> str:
-    """`value` as one line of plain text: no Markdown, no HTML, no table cell's end, no control characters."""
+def _plain(value: object) -> str:
+    """`value` as one line without control or format characters. No markup is escaped here."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    if len(line) > _MAX_TEXT:
-        line = line[:_MAX_TEXT] + "…"
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return line if len(line) <= _MAX_TEXT else line[:_MAX_TEXT] + "…"
+
+
+def _unmarked(value: str) -> str:
+    """`value` for the head and for code, where nothing can be escaped: without what marks and fences are made of."""
+    return re.sub("[<>`]", "", _plain(value))
+
+
+def _escaped(value: object) -> str:
+    """`value` as text alone: no Markdown, no HTML, no table cell's end, no control characters."""
+    if isinstance(value, _Ours):
+        return str(value)
+    line = _plain("" if value is None else value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\1", line)
+
+
+def _short_bytes(count: int) -> str:
+    """219204 -> "219 kB": powers of 1000, three digits."""
+    value, unit = float(count), 0
+    units = ("bytes", "kB", "MB", "GB")
+    while value >= 999.5 and unit < len(units) - 1:
+        value, unit = value / 1000, unit + 1
+    text = f"{value:.{0 if value >= 100 or unit == 0 else 1}f}"
+    return f"{text.removesuffix('.0')} {units[unit]}"
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

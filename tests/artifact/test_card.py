@@ -2,62 +2,197 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+import yaml
+
+import gendata
 from gendata.artifact.amend import annotate, write_evaluations
 from gendata.artifact.artifact import save_artifact
+from gendata.artifact.card import CARD_BEGIN, CARD_END, renewed, render_card
+from gendata.artifact.seals import sealed
 from gendata.spec import SourceFacts
+
+markdown_it = pytest.importorskip("markdown_it", reason="comes with rich")
 
 
 def card(artifact):
     return (artifact.path / "README.md").read_text(encoding="utf-8")
 
 
+def head(text):
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def html(text):
+    """As the Hub shows it: CommonMark with tables, HTML let through."""
+    return markdown_it.MarkdownIt("commonmark").enable("table").render(text.split("---\n", 2)[2])
+
+
+def shown(text):
+    return re.sub("<[^>]*>", "", html(text))
+
+
+def row_of(artifact, name="artifact", mode="frozen(15)", mean=0.8, **changes):
+    row = {
+        "row": name, "mode": mode, "protocol": "quick/v1", "network": "convnet3-w32-in", "mean": mean, "std": 0.004,
+        "n": 3, "bytes": 900, "distinct_images": 15, **changes,
+    }  # fmt: skip
+    return sealed(row, artifact_id=artifact.artifact_id)
+
+
 def test_the_card_says_what_it_is_how_to_load_it_and_what_it_costs(artifact):
     text = card(artifact)
-    for told in ("digits", "3 classes, 12 x 10 px", f"in {artifact.artifact_bytes} bytes", artifact.artifact_id):
-        assert told in text
+    told = ("digits", "3 classes, 12 x 10 px", f"{artifact.artifact_bytes:,} bytes", artifact.artifact_id, "CC-BY-4.0")
+    for part in told:
+        assert part in text
     assert "gendata.load_condensed(" in text
-    assert "CC-BY-4.0" in text
     assert "Not measured yet" in text
+    assert "Fresh is not IPC" in text
 
 
-@pytest.mark.parametrize(
-    ("hostile", "forbidden"),
-    [
-        ("<script>alert(1)</script>", "<script"),
-        ("![x](https://evil.example/pixel.png)", "![x]("),
-        ("[click](javascript:alert(1))", "[click]("),
-        ("a | b\n\n# Heading\n\n---\n", "\n# Heading"),
-        ("`code`", " `code`"),
-        ("somebody@evil.example", "somebody@"),
-        ("WWW.evil.example", "WWW.evil"),
-        ("x" * 5000, "x" * 400),
-        ("\u202egnp.exe", "\u202e"),
-        ("&lt;b&gt;", " &lt;b"),
-    ],
-)
+def test_the_name_given_is_the_name_to_load_and_to_pull(artifact):
+    text = render_card(artifact.manifest, [row_of(artifact)], name="org/digits-ipc5").decode()
+    assert 'load_condensed("org/digits-ipc5")' in text
+    assert "gendata pull org/digits-ipc5 --out ARTIFACT" in text
+
+
+def test_the_head_is_metadata_that_the_hub_knows(make_draft, tmp_path):
+    told = head(card(save_artifact(tmp_path / "a", make_draft(license="CC-BY-4.0"))))
+    assert told["license"] == "cc-by-4.0"
+    assert told["task_categories"] == ["image-classification"]
+    assert told["size_categories"] == ["n<1K"]
+    assert {"gendata", "dataset-condensation"} <= set(told["tags"])
+    assert "configs" not in told
+
+
+def test_a_licence_that_the_hub_does_not_know_is_other_with_its_name(make_draft, tmp_path):
+    told = head(card(save_artifact(tmp_path / "a", make_draft(license="My: own\nlicense #1"))))
+    assert (told["license"], told["license_name"]) == ("other", "My: own license #1")
+    assert "license" not in head(card(save_artifact(tmp_path / "b", make_draft())))
+
+
+def test_the_head_passes_the_clients_own_check(artifact):
+    hub = pytest.importorskip("huggingface_hub")
+    told = hub.DatasetCard(card(artifact)).data.to_dict()
+    assert told["task_categories"] == ["image-classification"]
+
+
+HOSTILE = [
+    ("<script>alert(1)</script>", "<script"),
+    ("<!-- gendata:end -->", "<!-- gendata:end -->"),
+    ("![x](https://evil.example/pixel.png)", "<img"),
+    ("[click](javascript:alert(1))", "<a href"),
+    ("a | b\n\n# Heading\n\n---\n", "<h1>Heading"),
+    ("</code></pre>```\n# Heading", "<h1>Heading"),
+    ("<https://evil.example>", "<a href"),
+    ("**strong** _em_", "<em>"),
+    ("{{ 7 * 7 }}{% raw %}", "49"),
+    ("x" * 5000, "x" * 400),
+    ("\u202egnp.exe", "\u202e"),
+    ("&lt;b&gt;", " &lt;b"),
+]
+
+
+@pytest.mark.parametrize(("hostile", "forbidden"), HOSTILE)
 def test_hostile_text_is_shown_as_text(make_draft, tmp_path, hostile, forbidden):
     source = SourceFacts(name=hostile, fingerprint="", homepage=hostile, revision=hostile, license=hostile)
     saved = save_artifact(tmp_path / "a", make_draft(source=source, license=hostile, citation=hostile))
-    saved = write_evaluations(saved.path, [{"row": hostile, "mode": hostile, "mean": hostile, "n": hostile}])
-    assert forbidden not in card(saved)
-    rows = [line for line in card(saved).splitlines() if line.startswith("| licence of this artifact")]
-    assert rows[0].count(" | ") == 1
+    fields = ("row", "mode", "mean", "n", "protocol", "network", "per_class", "seal", "bytes")
+    saved = write_evaluations(saved.path, [dict.fromkeys(fields, hostile)])
+    text = card(saved)
+    body = html(text).replace(CARD_END, "", 1)
+    assert forbidden not in body
+    assert text.count(CARD_END) == text.count(CARD_BEGIN) == 1
+    assert head(text)["license"] == "other"
+    assert body.count("<h1>") == 1
+
+
+@pytest.mark.parametrize("hostile", ["somebody@evil.example", "WWW.evil.example", "$x$", "`code`"])
+def test_nothing_that_a_renderer_would_link_or_set_stays_bare(make_draft, tmp_path, hostile):
+    text = card(save_artifact(tmp_path / "a", make_draft(citation=f"see {hostile}")))
+    assert hostile not in text.replace("\\$x\\$", "").replace("\\`code\\`", "")
+    assert f"see {hostile}" in shown(text).replace("&lt;", "<")
 
 
 def test_results_are_a_table_in_per_cent(artifact):
-    row = {
-        "row": "artifact",
-        "mode": "frozen",
-        "protocol": "quick/v1",
-        "mean": 0.8123,
-        "std": 0.004,
-        "n": 3,
-        "bytes": 9,
-    }
-    text = card(write_evaluations(artifact.path, [row]))
-    assert "| artifact | frozen | quick/v1 | 81.23 ± 0.40 % | 3 | 9 |" in text
+    text = card(write_evaluations(artifact.path, [row_of(artifact, mean=0.8123)]))
+    assert "| **this artifact, frozen\\(15\\)** | 81.2 ± 0.4 | 3 | 900 | 15 | quick/v1 | convnet3-w32-in |" in text
+    assert "<td" in html(text)
+
+
+def test_a_row_without_its_seal_says_so(artifact):
+    changed = {**row_of(artifact), "mean": 0.99}
+    text = card(write_evaluations(artifact.path, [changed]))
+    assert "99.0 ± 0.4, not sealed" in text
+    assert "Not sealed." in text
+
+
+def test_a_number_picked_on_test_data_says_so(artifact):
+    text = card(write_evaluations(artifact.path, [row_of(artifact, selects_on_test=True)]))
+    assert "80.0 ± 0.4, picked on test data" in text
+
+
+def test_what_was_lost_is_told_from_the_rows(artifact):
+    rows = [
+        row_of(artifact, mode="frozen(15)", mean=0.6, per_class=[0.9, 0.2, 0.7]),
+        row_of(artifact, mode="fresh-matched", mean=0.9, distinct_images=3000, per_class=[0.99, 0.8, 0.9]),
+        row_of(artifact, "equal-bytes-real", "real", 0.95),
+        row_of(artifact, "random-real", "real", 0.5),
+        row_of(artifact, "real-full", "real", 0.98),
+        row_of(artifact, "real-full", "real", 0.1, network="mlp2"),
+    ]
+    text = shown(card(write_evaluations(artifact.path, rows)))
+    assert "all real images the same network reaches 98.0 %" in text
+    assert "90.0 % (fresh-matched): 8.0 points are lost" in text
+    assert "As many bytes of compressed real images teach more (95.0 % against 90.0 %)" in text
+    assert "Hardest in the row fresh-matched: one (80.0 %)" in text
+    assert "15 random real images teach it less (50.0 %)" in text
+    assert "3,000 different ones" in text
+
+
+def test_what_was_not_measured_is_not_claimed(artifact):
+    text = card(write_evaluations(artifact.path, [row_of(artifact, n=1)]))
+    assert "nobody knows how much accuracy real data would add" in text
+    assert "No error bars." in text
+
+
+def test_the_command_names_the_rows_and_only_plain_words(artifact):
+    rows = [
+        row_of(artifact),
+        row_of(artifact, "random-real"),
+        row_of(artifact, protocol="x; rm -rf ~", network="$(id)"),
+    ]
+    text = card(write_evaluations(artifact.path, rows))
+    commands = [line for line in text.splitlines() if line.startswith("gendata evaluate")]
+    words = "--protocol quick/v1 --networks convnet3-w32-in --runs 3 --rows frozen,random-real"
+    assert commands == [f"gendata evaluate . {words}"]
+
+
+def test_a_shipped_recipe_is_named_and_any_other_read_from_the_manifest(digits_artifact):
+    changed = gendata.open_artifact(digits_artifact)
+    assert '["recipe"]' in card(changed)
+    recipe = gendata.load_recipe("digits/random-real").resolved()
+    text = render_card(_with_recipe(changed.manifest, recipe)).decode()
+    assert "gendata recipe run digits/random-real --out again" in text
+    assert "It holds real images." in text
+
+
+def _with_recipe(manifest, recipe):
+    import msgspec
+
+    return msgspec.structs.replace(manifest, recipe=msgspec.to_builtins(recipe), recipe_digest=recipe.digest())
+
+
+def test_only_the_block_between_the_marks_is_renewed(artifact):
+    old, new = render_card(artifact.manifest), render_card(artifact.manifest, [row_of(artifact)])
+    mine = b"---\nlicense: mit\n---\nabove\n" + old[old.index(CARD_BEGIN.encode()) :] + b"below\n"
+    after = renewed(mine, new)
+    assert after.startswith(b"---\nlicense: mit\n---\nabove\n") and after.endswith(b"below\n")
+    assert b"80.0" in after
+    assert renewed(b"my words", new) is None
+    assert renewed(mine + mine, new) is None
 
 
 def test_a_card_with_somebodys_own_words_is_left_alone(artifact):
