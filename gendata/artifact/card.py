@@ -36,11 +36,10 @@ _BANKS = ("pixel-bank", "multi-formation-bank")  # stored images, no generator o
 _REAL_SUBSETS = ("random-real", "herding", "k-center")  # methods whose artifacts are real images
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 # SPDX identifiers, in small letters, that the Hub knows as licences of data; any other is "other" with its name.
-_HUB_LICENSES = frozenset(
-    "apache-2.0 mit bsd-2-clause bsd-3-clause cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 "
-    "cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 "
-    "cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 pddl odc-by odbl "
-    "gfdl gpl-2.0 gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 unlicense wtfpl artistic-2.0 isc zlib ecl-2.0 afl-3.0".split()
+_HUB_LICENSES = re.compile(
+    r"cc|cc0-1\.0|cc-by-(2\.0|2\.5|3\.0|4\.0)|cc-by-sa-[34]\.0|cc-by-n[cd]-4\.0|cc-by-nc-[23]\.0|cc-by-nc-nd-[34]\.0|"
+    r"cc-by-nc-sa-[234]\.0|cdla-sharing-1\.0|cdla-permissive-[12]\.0|pddl|odc-by|odbl|gfdl|apache-2\.0|mit|"
+    r"bsd-[23]-clause|l?gpl-3\.0|gpl-2\.0|agpl-3\.0|mpl-2\.0|unlicense|wtfpl|artistic-2\.0|isc|zlib|ecl-2\.0|afl-3\.0"
 )
 
 
@@ -66,7 +65,7 @@ def card_head(manifest: Manifest) -> str:
     fields: dict[str, Any] = {"pretty_name": f"Condensed {_unmarked(_title(manifest))}, IPC {manifest.frozen.ipc}"}
     if manifest.license:
         license = _unmarked(manifest.license)
-        known = license.lower() in _HUB_LICENSES
+        known = _HUB_LICENSES.fullmatch(license.lower())
         fields |= {"license": license.lower()} if known else {"license": "other", "license_name": license}
     fields |= {
         "task_categories": ["image-classification"],
@@ -206,7 +205,7 @@ def _limitations(manifest: Manifest, rows: Sequence[CardRow]) -> Iterator[tuple[
         yield (
             "Bits.",
             (
-                f"Images are bit-equal on machines such as the maker's (torch {made.torch}, {made.device}, {made.isa}); "
+                f"Images are bit-equal on machines like the maker's (torch {made.torch}, {made.device}, {made.isa}); "
                 f"elsewhere a value may differ by {manifest.probes.tolerance} of 255."
             ),
         )
@@ -282,13 +281,14 @@ def _commands(rows: Iterable[CardRow], *, name: str) -> Iterator[str]:
         names = groups.setdefault((row.protocol, row.network, row.n), [])
         if _WORD.fullmatch(option) and option not in names:
             names.append(option)
+    place = "ARTIFACT" if fetched else "."
     if groups and fetched:
-        yield f"gendata pull {name} --out ARTIFACT"
+        yield f"gendata pull {name} --out {place}"
     for (protocol, network, n), names in groups.items():
         if names and n and _WORD.fullmatch(protocol) and _WORD.fullmatch(network):
             yield (
-                f"gendata evaluate {'ARTIFACT' if fetched else '.'} --protocol {shlex.quote(protocol)} --networks {shlex.quote(network)} "
-                f"--runs {n} --rows {shlex.quote(','.join(names))}"
+                f"gendata evaluate {place} --protocol {shlex.quote(protocol)} --networks {shlex.quote(network)} "
+                f"--runs {n} \\\n    --rows {shlex.quote(','.join(names))}"
             )
 
 

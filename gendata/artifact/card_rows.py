@@ -180,7 +180,7 @@ def _of_kind(rows: Iterable[CardRow], kind: str) -> CardRow | None:
 
 
 def _compared(row: CardRow, other: CardRow) -> str:
-    """ "more", "less" or "about as much": what `other` teaches beside `row`."""
+    """One of "more", "less" and "about as much": what `other` teaches beside `row`."""
     difference = (other.mean or 0) - (row.mean or 0)
     if abs(difference) <= math.hypot(row.std, other.std) or percent(row.mean or 0) == percent(other.mean or 0):
         return "about as much"
