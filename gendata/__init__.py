@@ -19,6 +19,8 @@ __all__ = [
     "collate",
     "condense",
     "evaluate",
+    "export_artifact",
+    "import_artifact",
     "list_recipes",
     "load_condensed",
     "load_recipe",
@@ -34,6 +36,8 @@ _HOME = {
     "collate": "gendata.dataset.batch",
     "condense": "gendata.condensation",
     "evaluate": "gendata.evaluation",
+    "export_artifact": "gendata.exporters.exporting",
+    "import_artifact": "gendata.importers.importing",
     "list_recipes": "gendata.recipe",
     "load_condensed": "gendata.fetch",
     "load_recipe": "gendata.recipe",
@@ -47,7 +51,9 @@ if TYPE_CHECKING:
     from gendata.dataset.generated import GeneratedDataset
     from gendata.errors import GendataError
     from gendata.evaluation import evaluate
+    from gendata.exporters.exporting import export_artifact
     from gendata.fetch import load_condensed
+    from gendata.importers.importing import import_artifact
     from gendata.recipe import Recipe, list_recipes, load_recipe
     from gendata.spec import SampleSpec
 

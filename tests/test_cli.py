@@ -55,7 +55,7 @@ def test_every_help_shows_two_examples_of_that_command(command: Command, path: t
 def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     assert {" ".join(path) for path in ALL} == {
         "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense", "info",
-        "verify", "annotate", "sample", "import", "evaluate", "baseline", "protocol", "protocol list", "protocol show",
+        "verify", "annotate", "sample", "import", "export", "evaluate", "baseline", "protocol", "protocol list", "protocol show",
         "protocol diff", "teacher", "teacher train", "teacher info", "env",
     }  # fmt: skip
 

@@ -103,3 +103,56 @@ def sample(
     x_u8 = sample_grid(open_artifact(path), per_class=per_class, fresh=fresh, seed=seed)
     write_grid(grid, x_u8)
     typer.echo(f"{clean(str(grid))}: {x_u8.shape[0]} classes, {x_u8.shape[1]} images each")
+
+
+def export(
+    path: ArtifactArgument,
+    layout: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help="parquet, webdataset, image-folder, numpy, ddranking or onnx."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Made, or resumed, or checked and left as it is.")],
+    fresh: Annotated[
+        int | None, typer.Option("--fresh", min=1, metavar="N", help="N new images per class; none: the frozen set.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the fresh images.")] = 0,
+    epoch: Annotated[int, typer.Option("--epoch", min=0, help="Of the fresh images.")] = 0,
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="hard|soft", help="None: soft ones where the artifact has them.")
+    ] = None,
+    num_shards: Annotated[
+        int | None, typer.Option("--shards", min=1, help="Files of parquet and webdataset; none: by size.")
+    ] = None,
+    num_proc: Annotated[int, typer.Option("--num-proc", min=1, help="Processes that make and encode images.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an artifact's images as files that other tools read.
+
+    Killed and run again, the same command goes on; a finished export is checked and left as it is.
+
+    \b
+    Examples:
+      gendata export runs/digits --format parquet --out digits-parquet
+      gendata export runs/digits --format webdataset --out digits-tar --fresh 100 --seed 1 --num-proc 4
+    """
+    from gendata.exporters.exporting import export_artifact
+    from gendata.progress_bars import condensation_bar
+
+    with condensation_bar() as bar:
+        files = export_artifact(
+            path,
+            format=layout,
+            out=out,
+            fresh=fresh,
+            seed=seed,
+            epoch=epoch,
+            labels=labels,  # type: ignore[arg-type]  # checked there
+            num_shards=num_shards,
+            num_proc=num_proc,
+            on_progress=bar,
+        )
+    num_bytes = sum(file.stat().st_size for file in files)
+    if as_json:
+        print_json(path=str(out), format=layout, num_files=len(files), num_bytes=num_bytes)
+    else:
+        typer.echo(f"{clean(str(out))}: {len(files)} files, {num_bytes} bytes, each read back and compared")
