@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from gendata.artifact.manifest import Manifest, Part
 from gendata.errors import ArtifactError, RecipeError, UnsupportedVersionError
@@ -28,7 +30,7 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
         UnsupportedVersionError: another revision of either than this gendata has.
         ArtifactError: a config that is not acceptable or asks for too much work, or tensors that do not fit it.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _Uninitialised():
         generator, law = _build(manifest, where=where)
     expected = _expected(manifest, generator, law)
     found = {entry.name: (entry.shape, entry.dtype == "u8") for entry in manifest.weights.tensors}
@@ -72,6 +74,32 @@ def load_modules(manifest: Manifest, tensors: Mapping[str, Tensor], *, where: st
         module.eval().requires_grad_(False)
     law.prepare()
     return generator, law
+
+
+# What modules do with the first values of their weights; with a number, it changes no shape.
+_ARITHMETIC = {
+    getattr(torch.Tensor, name) for name in ("mul", "div", "add", "sub", "__mul__", "__truediv__", "__add__", "__sub__")
+}
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Weights keep their shapes, and nobody computes their first values.
+
+    There are none on the meta device, but torch 2.15 goes about it by way of its compiler, whose import alone takes
+    seconds: for `torch.nn.init`, for `torch.randn`, and for every sum and product.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        if func in (torch.randn, torch.rand):
+            return torch.empty(*args, **kwargs)
+        if func in _ARITHMETIC and isinstance(args[1], int | float) and args[0].is_floating_point():
+            return torch.empty(args[0].shape, dtype=args[0].dtype)
+        return func(*args, **kwargs)
 
 
 def _build(manifest: Manifest, *, where: str) -> tuple[Generator, LatentLaw]:

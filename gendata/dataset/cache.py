@@ -48,7 +48,7 @@ class FrozenKey:
     artifact_id: str
     shape: tuple[int, int, int, int]  # (N, C, H, W)
     dtype: str  # "uint8" or "float32"
-    block: int  # images per checksum
+    block: int  # images per call of the generator, and per checksum
 
     @property
     def num_bytes(self) -> int:
@@ -135,7 +135,7 @@ def keep_frozen(key: FrozenKey, path: Path, pixels: Tensor) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_partial(path.parent, older_than_sec=_ABANDONED_SEC)
-        _write(path, [_head(key), memoryview(values).cast("B"), np.array(sums, dtype="<u4").tobytes()])
+        _write(path, [_head(key), values.data.cast("B"), np.array(sums, dtype="<u4").tobytes()])
     except OSError as error:
         _log.warning("the frozen set is not kept for the next time: %s", error)
 
@@ -151,7 +151,7 @@ def discard_frozen(path: Path, why: str) -> None:
 
 def block_checksum(pixels: Tensor, number: int, block: int) -> int:
     """CRC-32 of images number * block .. of `pixels`."""
-    return zlib.crc32(pixels[number * block : (number + 1) * block].numpy())
+    return zlib.crc32(pixels[number * block : (number + 1) * block].numpy().data)
 
 
 def machine_facts() -> dict[str, Any]:

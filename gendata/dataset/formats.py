@@ -37,7 +37,8 @@ class Format:
         for what, value, known in (("format", self.name, FORMATS), ("dtype", self.dtype, DTYPES)):
             if value not in known:
                 raise SpecError(f"{what} is {value!r}", expected=f"one of {', '.join(known)}")
-        if len(self.keys) != 2 or self.keys[0] == self.keys[1] or not all(isinstance(key, str) for key in self.keys):
+        names = self.keys if isinstance(self.keys, tuple) and all(isinstance(key, str) for key in self.keys) else ()
+        if len(names) != 2 or names[0] == names[1]:
             raise SpecError(f"keys are {self.keys!r}", expected="two different names, of the image and of the label")
 
     def check(self, *, stored: str, channels: int) -> None:

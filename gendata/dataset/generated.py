@@ -121,7 +121,7 @@ class GeneratedDataset(Dataset[Any]):
         Raises:
             SpecError: an unknown name, or one that the artifact's images cannot take.
         """
-        shape = Format(name=name, dtype=dtype, keys=tuple(keys))
+        shape = Format(name=name, dtype=dtype, keys=keys)
         shape.check(stored=self.artifact.manifest.sampling.dtype, channels=self.artifact.spec.channels)
         return self._with(shape=shape)
 

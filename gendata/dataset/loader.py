@@ -208,7 +208,7 @@ class GeneratedLoader:
             from gendata.dataset.generated import GeneratedDataset
 
             if isinstance(self.dataset, GeneratedDataset):
-                self._supply = supply_for(self.dataset, device=self.device, on_device=self._num_workers == 0)
+                self._supply = supply_for(self.dataset, device=self.device, in_workers=self._num_workers > 0)
             else:
                 self._supply = SampleSupply(self.dataset, device=self.device)
         return self._supply
@@ -266,7 +266,7 @@ def _checked_device(device: torch.device | str | None) -> torch.device:
             raise SpecError(
                 f"device is {str(chosen)!r}, and torch sees no CUDA device", expected='"cpu", or a machine with one'
             )
-        if chosen.index is None:
+        if str(chosen) == "cuda":
             return torch.device("cuda", torch.cuda.current_device())
     return chosen
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +17,7 @@ from gendata.errors import SpecError
 _ORDERED_AHEAD = 8192  # samples whose place is computed at once
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One batch of one rank."""
 
     rows: Rows
@@ -64,15 +65,14 @@ class Plan:
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
         """Steps of this rank in `epoch` after the first `start` samples."""
-        places: list[Integers] = []
-        stops: list[int] = []
-        for first, stop in self._spans(start):
-            places.append(self._own(first, stop))
-            stops.append(stop)
-            if sum(map(len, places)) >= _ORDERED_AHEAD:
-                yield from self._ordered(epoch, places, stops)
-                places, stops = [], []
-        yield from self._ordered(epoch, places, stops)
+        spans = self._spans(start)
+        while due := list(itertools.islice(spans, -(-_ORDERED_AHEAD // self.batch_size))):
+            own = [self._own(first, stop) for first, stop in due]
+            order = self._ordered(epoch, own)
+            begin = 0
+            for (low, high), (_, stop) in zip(own, due, strict=True):
+                yield Step(Rows(order[begin : begin + high - low], epoch), stop)
+                begin += high - low
 
     def _spans(self, start: int, *, ends_only: bool = False) -> Iterator[tuple[int, int]]:
         """(first, stop) of every step of all ranks; with `ends_only`, full steps that only repeat are passed over."""
@@ -87,17 +87,16 @@ class Plan:
             yield start, start + taken
             start += taken
 
-    def _own(self, first: int, stop: int) -> Integers:
+    def _own(self, first: int, stop: int) -> tuple[int, int]:
+        """The share of this rank of a step."""
         number, world_size = self.rank
-        low, high = (first + (stop - first) * (number + more) // world_size for more in (0, 1))
-        return np.arange(low, high, dtype=np.int64)
+        length = stop - first
+        return first + length * number // world_size, first + length * (number + 1) // world_size
 
-    def _ordered(self, epoch: int, places: list[Integers], stops: list[int]) -> Iterator[Step]:
-        if not places:
-            return
-        chosen = np.concatenate(places)
-        if self.shuffle:
-            chosen = shuffled(chosen, length=self.length, seed=self.seed, epoch=epoch)
-        ends = np.cumsum([len(part) for part in places])
-        for begin, end, stop in zip([0, *ends[:-1]], ends, stops, strict=True):
-            yield Step(Rows(chosen[begin:end], epoch), stop)
+    def _ordered(self, epoch: int, own: list[tuple[int, int]]) -> Integers:
+        """Samples at all places of these shares."""
+        if self.rank.world_size == 1:
+            places = np.arange(own[0][0], own[-1][1], dtype=np.int64)
+        else:
+            places = np.concatenate([np.arange(low, high, dtype=np.int64) for low, high in own])
+        return shuffled(places, length=self.length, seed=self.seed, epoch=epoch) if self.shuffle else places

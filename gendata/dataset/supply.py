@@ -42,13 +42,14 @@ class Supply(ABC):
 class PixelSupply(Supply):
     """Images made on the host, which travel as the bytes they are stored as; the device makes floats of them."""
 
-    def __init__(self, view: View, shape: Format, *, soft: bool, device: torch.device) -> None:
+    def __init__(self, view: View, shape: Format, *, soft: bool, device: torch.device, travels: bool) -> None:
         self.view, self.shape, self.soft, self.to = view, shape, soft, device
         self.threaded = view.mode == "frozen"
+        self.as_floats = shape.dtype == "float32" and not travels  # at once, where nothing has to travel
 
     def host(self, rows: Rows) -> tuple[Tensor, Tensor]:
         labels = self.view.soft_labels(rows.positions) if self.soft else self.view.labels(rows.positions)
-        return self.view.images(rows), labels
+        return (self.view.floats(rows) if self.as_floats else self.view.images(rows)), labels
 
     def device(self, made: tuple[Tensor, Tensor]) -> Any:
         pixels, labels = moved(made, self.to)
@@ -116,20 +117,21 @@ def moved(value: Any, device: torch.device) -> Any:
     return value
 
 
-def supply_for(dataset: GeneratedDataset, *, device: torch.device, on_device: bool) -> Supply:
+def supply_for(dataset: GeneratedDataset, *, device: torch.device, in_workers: bool) -> Supply:
     """The quickest way to batches of `dataset` on `device`.
 
     Args:
         dataset: what to read.
         device: where batches go.
-        on_device: fresh images may be generated there.
+        in_workers: workers do the host's part, so nothing can be generated on the device.
     """
     view, shape = dataset._view, dataset._format
     if dataset._transforms or shape.name not in ("torch", "dict"):
         return SampleSupply(dataset, device=device)
-    if on_device and view.mode == "fresh" and device.type != "cpu":
+    if view.mode == "fresh" and device.type != "cpu" and not in_workers:
         return DeviceSupply(view, shape, device=device)
-    return PixelSupply(view, shape, soft=dataset._soft, device=device)
+    travels = in_workers or device.type != "cpu"
+    return PixelSupply(view, shape, soft=dataset._soft, device=device, travels=travels)
 
 
 def _micro_batch(artifact: CondensedArtifact) -> int:

@@ -14,6 +14,7 @@ from gendata.artifact.artifact import CondensedArtifact
 from gendata.dataset.cache import FrozenKey, frozen_path
 from gendata.dataset.forks import settle
 from gendata.dataset.indices import Integers, Rows
+from gendata.dataset.pixels import as_float, gathered_as_float
 from gendata.dataset.recent import RecentBlocks
 from gendata.dataset.selection import Picks, described, narrowed, picked
 from gendata.dataset.store import FrozenStore
@@ -58,6 +59,10 @@ class View(ABC):
     def images(self, rows: Rows) -> Tensor:
         """Images (len(rows.positions), C, H, W), in memory of their own."""
 
+    def floats(self, rows: Rows) -> Tensor:
+        """The same as float32: bytes divided by 255, floats as they are."""
+        return as_float(self.images(rows))
+
     @property
     def epoch(self) -> int:
         return 0
@@ -97,7 +102,7 @@ class View(ABC):
 class FrozenView(View):
     """The frozen set: IPC images per class, the same in every epoch.
 
-    Each block is generated when it is first asked for, kept, and shared with DataLoader workers; see `FrozenStore`.
+    Each image is generated when it is first asked for, kept, and shared with DataLoader workers; see `FrozenStore`.
     """
 
     mode = "frozen"
@@ -119,6 +124,9 @@ class FrozenView(View):
         # numpy gathers in one thread; see `as_float` for why that is the faster one.
         return torch.from_numpy(np.take(self._pixels(rows.positions).numpy(), rows.positions, axis=0))
 
+    def floats(self, rows: Rows) -> Tensor:
+        return gathered_as_float(self._pixels(rows.positions), rows.positions)
+
     def soft_labels(self, index: Integers) -> Tensor:
         labels = self.artifact.soft_labels
         if labels is None:
@@ -137,11 +145,13 @@ class FrozenView(View):
         return {"mode": self.mode}
 
     def _pixels(self, index: Integers) -> Tensor:
-        was_complete = self._store.is_complete
-        pixels = self._store.rows(index, self._generate)
+        store = self._store
+        if store.is_complete:
+            return store.pixels
+        pixels = store.rows(index, self._generate)
         # What is only looked up (a pixel bank) is in the artifact already.
-        if self._store.is_complete and not was_complete and self.artifact.generator.macs_per_image():
-            self._store.keep()
+        if store.is_complete and self.artifact.generator.macs_per_image():
+            store.keep()
         return pixels
 
     def _generate(self, index: Integers) -> Tensor:
@@ -230,6 +240,10 @@ class SelectedView(View):
     def images(self, rows: Rows) -> Tensor:
         view, there = self.resolve(rows)
         return view.images(there)
+
+    def floats(self, rows: Rows) -> Tensor:
+        view, there = self.resolve(rows)
+        return view.floats(there)
 
     @property
     def epoch(self) -> int:

@@ -32,9 +32,9 @@ def files(folder):
 def test_a_complete_frozen_set_is_made_once_on_a_machine(artifact, cache, made):
     first = GeneratedDataset(artifact)
     first[0:39]
-    assert files(cache) and made == [16, 16, 8]  # the last block is complete with its last image
-    assert torch.equal(GeneratedDataset(artifact)[:][0], first[:][0]) and made == [16, 16, 8]
-    assert torch.equal(GeneratedDataset(open_artifact(artifact.path))[39][0], first[39][0]) and made == [16, 16, 8]
+    assert files(cache) and made == [40]  # whole micro-batches, so the last image too
+    assert torch.equal(GeneratedDataset(artifact)[:][0], first[:][0]) and made == [40]
+    assert torch.equal(GeneratedDataset(open_artifact(artifact.path))[39][0], first[39][0]) and made == [40]
 
 
 def test_a_frozen_set_that_was_not_read_to_its_end_is_not_kept(artifact, cache):
@@ -75,8 +75,8 @@ def test_a_flipped_bit_is_noticed_and_the_set_made_again(artifact, cache, made, 
     with caplog.at_level(logging.WARNING, logger="gendata"):
         again = GeneratedDataset(artifact)
         assert torch.equal(again[:][0], expected)
-    assert "is made again" in caplog.text and made == [16, 16, 8] * 2
-    assert torch.equal(GeneratedDataset(artifact)[:][0], expected) and len(made) == 6  # the file is sound again
+    assert "is made again" in caplog.text and made == [40, 40]
+    assert torch.equal(GeneratedDataset(artifact)[:][0], expected) and len(made) == 2  # the file is sound again
 
 
 def test_a_truncated_file_is_made_again(artifact, cache, caplog):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,3 +174,18 @@ def test_repr_names_what_matters(frozen, artifact):
 
 def test_open_reads_a_folder(folder, frozen):
     assert torch.equal(GeneratedDataset.open(str(folder))[:][0], frozen[:][0])
+
+
+FIRST_SAMPLE = """
+import sys, torch
+from gendata.dataset.generated import GeneratedDataset
+
+GeneratedDataset.open(sys.argv[1])[0]
+print(sorted({"torch._dynamo", "sympy", "torchvision", "datasets"} & set(sys.modules)))
+"""
+
+
+def test_the_first_sample_imports_neither_the_compiler_of_torch_nor_other_large_packages(folder):
+    command = [sys.executable, "-c", FIRST_SAMPLE, str(folder)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert found.stdout == "[]\n", found.stdout + found.stderr[-2000:]

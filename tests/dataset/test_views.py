@@ -37,7 +37,7 @@ def test_what_was_asked_first_changes_nothing_in_the_frozen_set(artifact):
     assert torch.equal(one_by_one[[20, 39]][0], x[[20, 39]])
 
 
-def test_the_frozen_set_is_generated_block_by_block_and_once(artifact, monkeypatch):
+def test_frozen_images_are_generated_in_full_micro_batches_and_once(artifact, monkeypatch):
     made = []
     generate = type(artifact).frozen_images
     monkeypatch.setattr(
@@ -47,6 +47,8 @@ def test_the_frozen_set_is_generated_block_by_block_and_once(artifact, monkeypat
     assert made == []
     frozen[17], frozen[18], frozen[16:32]
     assert made == [16]
+    frozen[[39, 0]]
+    assert made == [16, 16]  # both of them, and what fills the micro-batch
     frozen[:], frozen[:], frozen[0]
     assert made == [16, 16, 8]
 
