@@ -13,6 +13,7 @@ from gendata.cli.printing import clean, parse_bytes, print_facts, print_json, pr
 from gendata.errors import SpecError
 
 if TYPE_CHECKING:
+    from gendata.evaluation.recheck import Rechecked
     from gendata.evaluation.report import Report
 
 protocol_app = typer.Typer(
@@ -91,7 +92,7 @@ def evaluate_command(
 
         check_report_folder(out)  # before hours of measuring
     if recheck:
-        _recheck(path, data=data, jobs=jobs, device=device, as_json=as_json)
+        _recheck(path, data=data, teacher=teacher, jobs=jobs, device=device, as_json=as_json)
         return
     with evaluation_bar() as bar:
         report = evaluate(
@@ -251,23 +252,30 @@ def _networks(text: str | None) -> tuple[str, ...] | None:
     return tuple(TRANSFER)
 
 
-def _recheck(path: Path, *, data: Path | None, jobs: int, device: str | None, as_json: bool) -> None:
+def _recheck(
+    path: Path, *, data: Path | None, teacher: Path | None, jobs: int, device: str | None, as_json: bool
+) -> None:
     from gendata.evaluation.recheck import recheck
     from gendata.progress_bars import evaluation_bar
 
     with evaluation_bar() as bar:
-        found = recheck(path, data_root=data, progress=bar, jobs=jobs, device=device)
+        found = recheck(path, data_root=data, teacher=teacher, progress=bar, jobs=jobs, device=device)
     if as_json:
         print_json(path=str(path), rows=msgspec.to_builtins(found))
     else:
         lines = [
-            [r.row, r.mode, r.protocol, r.network, _percent(r.sealed), _percent(r.again), r.verdict] for r in found
+            [r.row, r.mode, r.protocol, r.network, _percent(r.sealed), _percent(r.again), _remark(r)] for r in found
         ]
         print_table(["row", "mode", "protocol", "network", "sealed", "again", ""], lines)
     if any(row.verdict == "differs" for row in found):
         raise SpecError(
             "a sealed row could not be reproduced", where=str(path), expected="the accuracies that it holds"
         )
+
+
+def _remark(row: Rechecked) -> str:
+    picked = "picked on test data" if row.selects_on_test else ""
+    return ", ".join(filter(None, (row.verdict, row.reason, picked)))
 
 
 def _percent(mean: float | None) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gendata.evaluation.report import Report
 
 
+_PICKED = ", picked on test data"
+
+
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """What a condensation would do."""
     facts = {**msgspec.to_builtins(plan), "digest": plan.recipe.digest()}
@@ -93,14 +96,17 @@ def print_report(report: Report, *, as_json: bool) -> None:
     networks = ", ".join(report.networks)
     typer.echo(f"{report.protocol}, {clean(networks)}, {report.source}: test accuracy, mean ± std over n networks")
     for name, accuracy in report.summary.items():
-        typer.echo(f"{name} of {report.protocol}: {100 * accuracy:.1f} %")
+        picked = _PICKED if name == "best" or report.rows[0].selects_on_test else ""
+        typer.echo(f"{name} of {report.protocol}: {100 * accuracy:.1f} %{picked}")
     for row in report.rows:
         if row.corrupted:
             told = ", ".join(f"{name} {100 * accuracy:.1f}" for name, accuracy in row.corrupted.items())
-            typer.echo(f"{row.name} {row.mode}, {row.network}, on corrupted test images: {told} %")
+            picked = _PICKED if row.selects_on_test else ""
+            typer.echo(f"{row.name} {row.mode}, {row.network}, on corrupted test images: {told} %{picked}")
     if report.scores:
+        picked = _PICKED if any(row.selects_on_test for row in report.rows) else ""
         told = ", ".join(f"{name} {score:.3f}" for name, score in report.scores.items())
-        typer.echo(f"DD-Ranking's scores of the frozen set, as fractions: {told}")
+        typer.echo(f"DD-Ranking's scores of the frozen set, as fractions: {told}{picked}")
     for name, reason in report.skipped.items():
         typer.echo(f"{name} was not measured: {clean(reason)}")
 

@@ -60,8 +60,10 @@ def evaluate(
 
     Raises:
         UnknownNameError: a protocol, row or network nobody knows.
-        SpecError: the protocol is only declared, the source's images are not like the artifact's, or no row could be
-            measured; one that could not beside others that could is in `skipped`.
+        MissingExtraError: a network or a corruption needs a package that is not installed.
+        SpecError: the protocol is only declared, the source's images are not like the artifact's or the teacher's,
+            there is no such device, or no row could be measured; one that could not beside others that could is in
+            `skipped`.
         SourceError: the real data is missing, or is not the data that the manifest names.
     """
     from gendata.evaluation.evaluator import Conditions, evaluate_artifact

@@ -29,11 +29,11 @@ def adapted(protocol: Protocol, *, ipc: int, spec: SampleSpec, source_name: str)
 
 
 def _dc(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
-    """MNIST is augmented, and so is every student with batch norm: 1000 epochs then (VICO utils.py:428-445)."""
-    if source_name == "mnist":
-        return replace(protocol, epochs=1000, augmentation=(_dc_augmentation("crop_scale_rotate"),))
+    """Students with batch norm are augmented, MNIST for the others too: 1000 epochs then (VICO utils.py:428-445)."""
     if re.fullmatch(r"convnet.*-bn", protocol.network):
         return replace(protocol, epochs=1000, augmentation=(_dc_augmentation("crop_noise"),))
+    if source_name == "mnist":
+        return replace(protocol, epochs=1000, augmentation=(_dc_augmentation("crop_scale_rotate"),))
     return protocol
 
 

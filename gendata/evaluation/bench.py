@@ -151,6 +151,7 @@ class RowPlan:
     feed: Callable[[int], Feed]  # seed of a run -> what that run's network trains on
     follows_from: Literal["artifact", "bytes", "ipc", "data"]  # besides data and protocol: what decides the result
     labels: Literal["hard", "soft"] = "hard"  # of the set itself; a protocol's teacher overrides them
+    protocol: Protocol | None = None  # with a budget of the row's own, as fresh@ has; None: the bench's
     least_runs: int = 1  # networks, whatever the caller says
     row: str = ""  # the name by which it is asked for
     note: str = ""  # what a reader must know to read the number

@@ -9,7 +9,7 @@ from torch import nn
 
 from gendata.errors import unknown_name
 from gendata.evaluation.bench import Bench
-from gendata.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupted, scale_of
+from gendata.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupted, require_package, scale_of
 from gendata.evaluation.preparation import Preparation
 from gendata.evaluation.training import tested
 from gendata.spec import SampleSpec
@@ -22,7 +22,10 @@ def known_corruptions(names: Sequence[str], *, spec: SampleSpec) -> tuple[str, .
 
     Raises:
         UnknownNameError: with the nearest names.
+        MissingExtraError: larger images need imagecorruptions-imaug.
     """
+    if names:
+        require_package(spec.height, spec.width)
     if tuple(names) == ("all",):
         return CORRUPTIONS
     known = CORRUPTIONS if scale_of(spec.height, spec.width) == "cifar-10-c" else (*CORRUPTIONS, "frost")

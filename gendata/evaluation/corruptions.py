@@ -79,6 +79,7 @@ def _small(x_u8: Tensor, name: str, severity: int, key: tuple[int | str, ...]) -
 
 
 def _large(x_u8: Tensor, name: str, severity: int, key: tuple[int | str, ...]) -> Tensor:
+    require_package(*x_u8.shape[2:])
     corrupt = _imagecorruptions()
     pictures = x_u8.permute(0, 2, 3, 1).contiguous().numpy()
     changed = []
@@ -91,12 +92,16 @@ def _large(x_u8: Tensor, name: str, severity: int, key: tuple[int | str, ...]) -
     return torch.from_numpy(np.stack(changed)).permute(0, 3, 1, 2)[:, : x_u8.shape[1]].contiguous()
 
 
-def _imagecorruptions() -> Callable[..., Any]:
-    if find_spec("imagecorruptions") is None:
+def require_package(height: int, width: int) -> None:
+    """Raises MissingExtraError if images of so many pixels need imagecorruptions-imaug, which is not here."""
+    if scale_of(height, width) == "imagenet-c" and find_spec("imagecorruptions") is None:
         raise MissingExtraError(
             "corruptions of images of 64 pixels and more need imagecorruptions-imaug, which is not installed",
             remedy="pip install 'gendata[robustness]'",
         )
+
+
+def _imagecorruptions() -> Callable[..., Any]:
     import imagecorruptions
 
     corrupt: Callable[..., Any] = imagecorruptions.corrupt

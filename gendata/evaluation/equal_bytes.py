@@ -90,7 +90,9 @@ def _plan(bench: Bench, protocol: Protocol, *, mode: str, count: int, steps_per_
             note=str(how),
         )
 
-    return RowPlan(name="equal-bytes-real", mode=mode, feed=feed, follows_from="bytes", least_runs=_DRAWS)
+    return RowPlan(
+        name="equal-bytes-real", mode=mode, feed=feed, follows_from="bytes", protocol=protocol, least_runs=_DRAWS
+    )
 
 
 def _dealt(sheet: Sheet, index: int, *, count: int, seed: int) -> Images:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import msgspec
-import torch
 
 from gendata._cache import cache_folder
 from gendata._environment import environment
@@ -21,6 +21,7 @@ from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.corrupted_test import known_corruptions
+from gendata.evaluation.devices import device_of
 from gendata.evaluation.equal_bytes import equal_bytes_real, equal_bytes_steps
 from gendata.evaluation.ledger import Ledger
 from gendata.evaluation.measurement import measure
@@ -33,9 +34,11 @@ from gendata.evaluation.report import Report, Row
 from gendata.evaluation.scoring import scores_of
 from gendata.evaluation.selected_real import herding, k_center
 from gendata.evaluation.statistics import Statistics, statistics_of
+from gendata.networks import count_parameters
 from gendata.recipe import Choice, EvaluationPlan
 from gendata.registry import typed_options
 from gendata.sources.source import Source, open_source, pixel_statistics
+from gendata.spec import SampleSpec
 
 if TYPE_CHECKING:
     from gendata.labels.teacher import Teacher
@@ -49,6 +52,7 @@ _ROWS: dict[str, Callable[[Bench], RowPlan]] = {
     "real-full": real_full,
 }
 _ON_REQUEST: dict[str, Callable[[Bench], RowPlan]] = {"herding": herding, "k-center": k_center}
+_MOST_RUNS = 10_000  # a stranger's manifest must not ask for all memory
 _BY_STEPS = re.compile(r"(?P<row>fresh|equal-bytes-real)@(?P<thousands>[1-9]\d{0,4})k")
 
 
@@ -108,6 +112,9 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     records = (protocol,) if isinstance(protocol, Protocol) else members_of(protocol)
     for record in records:
         require_runnable(record)
+    _check_runs(conditions.runs)
+    for network in conditions.networks or ():
+        _check_known(network, subject.source.spec)
     benches = [_bench(subject, conditions, record) for record in _with_networks(records, conditions.networks)]
     ledger = Ledger(cache_folder("evaluations") if conditions.resume else None)
     measured: list[Row] = []
@@ -138,6 +145,17 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
         summary=_summary(measured, _full_name(protocol)),
         scores=scores_of(measured),
     )
+
+
+def _check_runs(runs: int | None) -> None:
+    if runs is not None and not (type(runs) is int and 1 <= runs <= _MOST_RUNS):
+        raise SpecError(f"runs is {runs!r}", expected=f"1 to {_MOST_RUNS} networks per row")
+
+
+def _check_known(network: str, spec: SampleSpec) -> None:
+    """A wrong name fails before hours of training; a network that does not suit these images leaves out its rows."""
+    with suppress(SpecError):
+        count_parameters(network, spec=spec)
 
 
 def planner_of(name: str) -> Callable[[Bench], RowPlan]:
@@ -198,7 +216,6 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
     if artifact is not None and artifact.space != "image":
         normalise, test = BankSpace(artifact.space_transform(source.split("train").x)), train
         space = f"bank {artifact.artifact_id}"
-    device = torch.device(conditions.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return Bench(
         protocol=protocol,
         source=source,
@@ -209,17 +226,17 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
         normalise=normalise,
         test_normalise=None if test == train else Normaliser(*test),
         space=space,
-        teacher=_teacher(protocol, conditions.teacher),
+        teacher=_teacher(protocol, conditions.teacher, spec=source.spec),
         learned_lr=_learned_lr(artifact),
         corruptions=known_corruptions(conditions.corruptions, spec=source.spec),
         seed=conditions.seed,
-        device=device,
+        device=device_of(conditions.device),
         threads=threads_per_job(conditions.jobs),
         progress=conditions.progress or Silence(),
     )
 
 
-def _teacher(protocol: Protocol, path: Path | None) -> Teacher | None:
+def _teacher(protocol: Protocol, path: Path | None, *, spec: SampleSpec) -> Teacher | None:
     if not protocol.teacher:
         return None
     if path is None:
@@ -229,7 +246,20 @@ def _teacher(protocol: Protocol, path: Path | None) -> Teacher | None:
         )
     from gendata.labels.teacher import open_teacher
 
-    return open_teacher(path)
+    teacher = open_teacher(path)
+    if (teacher.spec.shape, teacher.spec.classes) != (spec.shape, spec.classes):
+        raise SpecError(
+            f"the teacher answers for {_told(teacher.spec)}",
+            where=str(path),
+            expected=f"{_told(spec)}, in this order, as the real data",
+            remedy="Train one on those data: gendata teacher train.",
+        )
+    return teacher
+
+
+def _told(spec: SampleSpec) -> str:
+    first = ", ".join(spec.classes[:3])
+    return f"images of {spec.shape} in {spec.num_classes} classes ({first}{', ...' if spec.num_classes > 3 else ''})"
 
 
 def _learned_lr(artifact: CondensedArtifact | None) -> float | None:
@@ -250,6 +280,12 @@ def _check_same_kind(source: Source, artifact: CondensedArtifact) -> None:
             f"images of {source.name} are {source.spec.shape} in {source.spec.num_classes} classes",
             where=str(artifact.path),
             expected=f"{artifact.spec.shape} in {artifact.spec.num_classes} classes, as the artifact's",
+        )
+    if source.spec.classes != artifact.spec.classes and set(source.spec.classes) == set(artifact.spec.classes):
+        raise SpecError(
+            f"the artifact's classes are those of {source.name} in another order",
+            where=str(artifact.path),
+            expected=f"{', '.join(source.spec.classes[:10])}, in this order: labels are numbers",
         )
 
 

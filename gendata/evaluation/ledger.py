@@ -62,7 +62,9 @@ class _Entry(msgspec.Struct):
 def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
     """Everything that decides the result of the run `seed` of a row."""
     protocol = {
-        name: value for name, value in msgspec.to_builtins(bench.protocol).items() if name not in _WITHOUT_EFFECT
+        name: value
+        for name, value in msgspec.to_builtins(plan.protocol or bench.protocol).items()
+        if name not in _WITHOUT_EFFECT
     }
     return {
         "revision": _REVISION,

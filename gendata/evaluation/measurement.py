@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from statistics import fmean, pstdev
 
+import msgspec
 from torch import Tensor
 
 from gendata.evaluation.bench import Bench, RowPlan
@@ -57,20 +58,22 @@ def one_after_the_other(
     for number, seed in enumerate(seeds):
         feed = plan.feed(seed)
         if number == 0:
-            bench.progress.begin(plan.name, plan.mode, steps=len(seeds) * feed.steps * len(_rates(bench, plan)))
+            bench.progress.begin(plan.name, plan.mode, steps=len(seeds) * feed.steps * len(_rates(bench, plan, feed)))
         keep(seed, train_network(bench, plan, feed, seed=seed))
 
 
 def train_network(bench: Bench, plan: RowPlan, feed: Feed, *, seed: int) -> NetworkResult:
     """One network's result; where the protocol tries several rates, that of the rate with the best test accuracy."""
-    return max((_trained(bench, feed, seed=seed, lr=lr) for lr in _rates(bench, plan)), key=lambda r: r.reported)
+    tried = [_trained(bench, feed, seed=seed, lr=lr) for lr in _rates(bench, plan, feed)]
+    best = max(tried, key=lambda result: result.reported)
+    return msgspec.structs.replace(best, minutes=round(sum(result.minutes for result in tried), 3))
 
 
-def _rates(bench: Bench, plan: RowPlan) -> tuple[float, ...]:
+def _rates(bench: Bench, plan: RowPlan, feed: Feed) -> tuple[float, ...]:
     learned = bench.learned_lr if plan.follows_from == "artifact" else None
-    if learned is not None and bench.protocol.learned_lr:
+    if learned is not None and feed.protocol.learned_lr:
         return (learned,)
-    return bench.protocol.lr_trials or (bench.protocol.lr,)
+    return feed.protocol.lr_trials or (feed.protocol.lr,)
 
 
 def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float) -> NetworkResult:
@@ -91,17 +94,15 @@ def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float) -> NetworkResult
         if is_last or accuracy is not None or finished % every == 0:
             curve.append(CurvePoint(passes=finished + 1, loss=float(loss), accuracy=accuracy))
 
-    # A rate of fresh@ is part of its budget, not of the protocol.
-    rate = lr if protocol.lr == bench.protocol.lr else protocol.lr
     with dropout_seeded(seed, bench.device):
-        images_seen = train(network, feed, seed=seed, prepare=prepare, lr=rate, after_pass=after_pass)
+        images_seen = train(network, feed, seed=seed, prepare=prepare, lr=lr, after_pass=after_pass)
     accuracies = [test.accuracy for test in tests]
     return NetworkResult(
         reported=selection.chosen(accuracies),
         last=accuracies[-1],
         best=max(accuracies),
         per_class=tests[-1].per_class,
-        lr=rate,
+        lr=lr,
         images_seen=images_seen,
         distinct_images=feed.distinct_images,
         bytes=None if feed.num_bytes is None else feed.num_bytes + bench.teacher_bytes,
@@ -133,7 +134,7 @@ def _thinned(curve: Sequence[CurvePoint]) -> Sequence[CurvePoint]:
 
 
 def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[NetworkResult]) -> Row:
-    protocol, reported = bench.protocol, [result.reported for result in results]
+    protocol, reported = plan.protocol or bench.protocol, [result.reported for result in results]
     return Row(
         name=plan.name,
         mode=plan.mode,

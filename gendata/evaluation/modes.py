@@ -73,6 +73,7 @@ def fresh_matched(bench: Bench) -> RowPlan:
 def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
     """fresh@<thousands>k: so many steps of 256 new images, lr 0.01, x0.1 after half. Not an IPC row."""
     artifact, steps = _sampler(bench), 1000 * thousands
+    protocol = by_steps(bench.protocol, steps)
     # The smallest class-balanced set that whole batches divide.
     per_class = _FRESH_BATCH // gcd(bench.spec.num_classes, _FRESH_BATCH)
     sets = -(-steps * _FRESH_BATCH // (per_class * bench.spec.num_classes))
@@ -80,17 +81,18 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
     def feed(seed: int) -> Feed:
         return Feed(
             images=_Fresh(artifact, per_class=per_class, seed=seed),
-            protocol=by_steps(bench.protocol, steps),
+            protocol=protocol,
             steps_per_pass=1,
             distinct_images=_distinct(artifact, sets * per_class * bench.spec.num_classes),
             num_bytes=artifact.artifact_bytes,
         )
 
-    return RowPlan(name="artifact", mode=f"fresh@{thousands}k", feed=feed, follows_from="artifact")
+    mode = f"fresh@{thousands}k"
+    return RowPlan(name="artifact", mode=mode, feed=feed, follows_from="artifact", protocol=protocol)
 
 
 def by_steps(protocol: Protocol, steps: int) -> Protocol:
-    """`protocol` with the budget of fresh@: a pass, as the schedule counts, is one step."""
+    """`protocol` with the budget of fresh@: a pass, as the schedule counts, is one step; tested once, at one rate."""
     return msgspec.structs.replace(
         protocol,
         epochs=steps,
@@ -98,7 +100,10 @@ def by_steps(protocol: Protocol, steps: int) -> Protocol:
         batch=_FRESH_BATCH,
         batching="shuffled-keep-last",
         lr=_FRESH_LR,
+        learned_lr=False,
+        lr_trials=(),
         schedule=Choice(name="drop", options={"after": "half", "factor": 0.1}),
+        selection=Choice(name="last-pass"),
     )
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.connection import Connection
 
 import torch
 
+from gendata.errors import GendataError
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.measurement import Runner, one_after_the_other, train_network
 from gendata.evaluation.result import NetworkResult
@@ -37,11 +42,33 @@ def runner(jobs: int, *, planner_of: Planner) -> Iterator[Runner]:
         yield one_after_the_other
         return
     start = multiprocessing.get_context("spawn")  # a forked child hangs once the parent has run torch's threads
-    with ProcessPoolExecutor(jobs, start, initializer=torch.set_num_threads, initargs=(threads_per_job(jobs),)) as pool:
+    told, life = start.Pipe(duplex=False)  # `life` is open in this process alone: closed when it ends, however it does
+    with (
+        told,
+        life,
+        ProcessPoolExecutor(jobs, start, initializer=_begin, initargs=(threads_per_job(jobs), told)) as pool,
+    ):
         try:
             yield partial(_spread, pool, planner_of)
+        except BaseException:
+            life.close()  # networks under way may have hours to go, and nobody would get their results
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin(threads: int, told: Connection) -> None:
+    """In a worker, before its first network. It ends with its caller, which alone is told of an interruption."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with, args=(told,), daemon=True).start()
+
+
+def _end_with(told: Connection) -> None:
+    try:
+        told.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(1)
 
 
 def _spread(
@@ -57,9 +84,24 @@ def _spread(
         pool.submit(_work, planner_of, bench, plan.row, seed): seed for seed in seeds
     }
     for future in as_completed(futures):
-        result = future.result()
+        result = _result_of(future)
         bench.progress.advance(result.steps)
         keep(futures[future], result)
+
+
+def _result_of(future: Future[NetworkResult]) -> NetworkResult:
+    """Its result.
+
+    Raises:
+        GendataError: a worker died.
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise GendataError(
+            "a process that trained networks was ended from outside, or ran out of memory",
+            remedy="Give the same command again, perhaps with fewer --jobs: networks that were finished are kept.",
+        ) from None
 
 
 def _work(planner_of: Planner, bench: Bench, row: str, seed: int) -> NetworkResult:

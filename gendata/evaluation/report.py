@@ -90,11 +90,12 @@ _HEADER = ["row", "mode", "test accuracy %", "n", "bytes", "images seen", "disti
 def cells_of(row: Row, *, several: bool = False) -> list[str]:
     """The row as texts; with `several`, protocol and network first."""
     picked = ", picked on test data" if row.selects_on_test else ""
+    spread = f" ± {100 * row.std:.1f}" if row.n > 1 else ""  # one network has none
     return [
         *([row.protocol, row.network] if several else []),
         row.name,
         row.mode,
-        f"{100 * row.mean:.1f} ± {100 * row.std:.1f}{picked}",
+        f"{100 * row.mean:.1f}{spread}{picked}",
         str(row.n),
         "-" if row.bytes is None else f"{row.bytes:,}",
         f"{row.images_seen:,}",

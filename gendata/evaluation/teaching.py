@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gendata.artifact.manifest import Normalisation
 from gendata.errors import ArtifactError
 from gendata.evaluation.batching import batching_of
+from gendata.evaluation.devices import device_of
 from gendata.evaluation.preparation import Normaliser, Preparation, preparation_of
 from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocol import Protocol
@@ -62,16 +63,17 @@ def train_teacher(
 
     Raises:
         ArtifactError: `out` exists and is not an empty folder, or training left weights that are not finite.
-        UnknownNameError, MissingExtraError, SpecError: the network cannot be had for these images.
+        UnknownNameError, MissingExtraError, SpecError: the network cannot be had for these images, or there is no such
+            device.
         SourceError: the data cannot be read, or a class has a single image.
     """
     _check_free(out)
+    chosen = device_of(device)
     opened = open_source(Choice(name=source), data_root=data_root) if isinstance(source, str) else source
     fit, held_out = hold_out(opened.split("train"))
     protocol = _protocol(opened, network, num_images=len(fit.y), epochs=epochs, lr=lr)
     statistics = pixel_statistics(fit)
     prepare = preparation_of(protocol, source_name=opened.name, normalise=Normaliser(*statistics))
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     pupil = build_network(network, spec=opened.spec, seed=derive(seed, "network")).to(chosen)
     _train(pupil, fit, protocol, prepare, seed=seed, progress=progress or Silence())
     round_weights(pupil, dtype)

@@ -15,7 +15,7 @@ from gendata.errors import SourceError, SpecError, UnknownNameError
 from gendata.evaluation import equal_bytes, evaluate
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench
-from gendata.evaluation.evaluator import named_source, _plan
+from gendata.evaluation.evaluator import _plan, named_source
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
 from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.protocols import QUICK
@@ -276,3 +276,33 @@ def test_a_source_of_another_shape_is_refused(artifact: CondensedArtifact) -> No
 
     with pytest.raises(SpecError, match="as the artifact's"):
         evaluate(artifact, source=Wide(None))
+
+
+@pytest.mark.parametrize("wrong", [{"device": "nonsense"}, {"device": "cuda:99"}, {"runs": 10**9}])
+def test_conditions_that_cannot_be_had_are_refused_before_anything_is_trained(
+    artifact: CondensedArtifact, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gendata.evaluation.evaluator.measure", lambda *given, **chosen: pytest.fail("it trained"))
+    with pytest.raises(SpecError, match=r"no device|runs is"):
+        evaluate(artifact, protocol=TINY, rows=("frozen",), **wrong)
+
+
+def test_a_wrong_network_among_right_ones_is_refused_before_anything_is_trained(
+    artifact: CondensedArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gendata.evaluation.evaluator.measure", lambda *given, **chosen: pytest.fail("it trained"))
+    with pytest.raises(UnknownNameError, match="points outside"):
+        evaluate(artifact, protocol=TINY, networks=("convnet1-w4-in", "hf-hub:a/b"))
+
+
+def test_one_network_has_no_spread(artifact: CondensedArtifact) -> None:
+    report = evaluate(artifact, protocol=TINY, rows=("frozen",), runs=1)
+    assert "±" not in report.markdown()
+
+
+def test_classes_in_another_order_are_refused(artifact: CondensedArtifact, source: Source) -> None:
+    class Turned(type(source)):  # type: ignore[misc]
+        spec = msgspec.structs.replace(artifact.spec, classes=artifact.spec.classes[::-1])
+
+    with pytest.raises(SpecError, match="another order"):
+        evaluate(artifact, protocol=TINY, rows=("frozen",), source=Turned(None))

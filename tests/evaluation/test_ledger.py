@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +10,11 @@ import msgspec
 import pytest
 
 from gendata.artifact.artifact import CondensedArtifact
-from gendata.evaluation import evaluate, measurement
+from gendata.errors import GendataError
+from gendata.evaluation import evaluate, measurement, processes
+from gendata.evaluation.evaluator import planner_of
 from gendata.evaluation.protocol import Protocol
+from gendata.evaluation.result import NetworkResult
 
 ROWS = ("frozen", "random-real")
 
@@ -79,3 +85,21 @@ def test_several_processes_give_the_numbers_of_one(opened: CondensedArtifact, br
     for left, right in zip(one.rows, two.rows, strict=True):
         losses = [[point.loss for point in row.curve] for row in (left, right)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)  # sums of another process may round otherwise
+
+
+def test_a_worker_that_died_is_told_with_what_to_do() -> None:
+    future: Future[NetworkResult] = Future()
+    future.set_exception(BrokenProcessPool())
+    with pytest.raises(GendataError, match="fewer --jobs"):
+        processes._result_of(future)
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_the_workers_at_once() -> None:
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), processes.runner(2, planner_of=planner_of) as run:
+        pool = run.args[0]  # type: ignore[attr-defined]
+        pool.submit(abs, 1).result()
+        pool.submit(time.sleep, 600)
+        raise KeyboardInterrupt
+    assert time.monotonic() - started < 300

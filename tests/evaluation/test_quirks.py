@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from gendata.artifact.artifact import CondensedArtifact
+from gendata.artifact.artifact import CondensedArtifact, Normalisation
 from gendata.errors import SpecError, UnknownNameError
 from gendata.evaluation import evaluate
 from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.drawing import drawing_of
+from gendata.evaluation.modes import by_steps
 from gendata.evaluation.optimisers import optimiser_of
 from gendata.evaluation.preparation import BankSpace, Normaliser, Preparation, preparation_of
 from gendata.evaluation.protocol import Protocol
@@ -25,6 +26,8 @@ from gendata.evaluation.statistics import Statistics, statistics_of
 from gendata.evaluation.steps import Batch, step_of
 from gendata.evaluation.teaching import train_teacher
 from gendata.evaluation.training import Feed, train
+from gendata.labels.teacher import save_teacher
+from gendata.networks import build_network
 from gendata.recipe import Choice
 from gendata.spec import SampleSpec
 
@@ -97,6 +100,25 @@ def test_rates_are_tried_on_test_data_unless_the_artifact_carries_one(opened: Co
     assert row.reported[0] == max(report.rows[0].reported[0] for report in alone)
 
 
+def test_fresh_at_is_tested_once_at_its_own_rate_whatever_the_protocol_picks(opened: CondensedArtifact) -> None:
+    picky = msgspec.structs.replace(DDRANKING_HARD, network="convnet1-w4-in")
+    short = by_steps(picky, 3)
+    assert (short.lr_trials, short.learned_lr, short.selects_on_test) == ((), False, False)
+    assert by_steps(DIM_PAPER, 3).selects_on_test  # its sets were picked by their publishers
+    ticks = [i for i in range(10_000) if selection_of(by_steps(picky, 10_000).selection).tests_after(i, 10_000)]
+    assert ticks == [9_999]
+
+
+def test_a_teacher_of_other_classes_is_refused(opened: CondensedArtifact, brief: Protocol, tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(opened.spec, classes=tuple(reversed(opened.spec.classes)))
+    network = build_network("convnet1-w4-in", spec=spec, seed=0)
+    normalisation = Normalisation(mean=(0.3,), std=(0.4,))
+    save_teacher(tmp_path / "t", network, name="convnet1-w4-in", spec=spec, normalisation=normalisation)
+    taught = msgspec.structs.replace(brief, teacher=True, step=RDED.step)
+    with pytest.raises(SpecError, match="teacher answers for"):
+        evaluate(opened, protocol=taught, rows=("frozen",), runs=1, teacher=tmp_path / "t")
+
+
 def test_vectors_do_not_decay_where_the_protocol_says_so() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
     groups = optimiser_of(SRE2L.optimiser, network)(0.1).param_groups
@@ -118,6 +140,8 @@ def test_dc_augments_mnist_and_students_with_batch_norm() -> None:
     assert adapted(DC, ipc=1, spec=RGB, source_name="mnist").augmentation[0].options["strategy"] == "crop_scale_rotate"
     normed = msgspec.structs.replace(DC, network="convnet3-w128-bn")
     assert adapted(normed, ipc=1, spec=RGB, source_name="cifar10").epochs == 1000
+    on_mnist = adapted(normed, ipc=1, spec=RGB, source_name="mnist").augmentation[0]
+    assert on_mnist.options["strategy"] == "crop_noise"  # the published code asks for batch norm last
 
 
 def test_statistics_for_three_channels_are_refused_for_one() -> None:
