@@ -1,12 +1,19 @@
 """How fast samples reach a training loop: gendata beside the usual ways to load images, in one run on one machine.
 
-Frozen set: a 64 x 64 RGB artifact through a plain DataLoader, against `datasets`, torchvision's ImageFolder and
-webdataset that decode JPEGs of the same size and number, with the same batch and worker count, and an in-memory
-TensorDataset for scale. Every contender yields float32 images in [0, 1] and int64 labels. Goal: at least 10 times the
-fastest decoder.
+Frozen set: a 64 x 64 RGB artifact through a plain DataLoader, against `datasets`, torchvision's ImageFolder, webdataset
+and, where they are installed, MosaicML streaming and LitData, which decode JPEGs of the same size and number, with the
+same batch and worker count, and an in-memory TensorDataset for scale. Through `ds.loader`, against indexing a float32
+tensor in memory with shuffled indices. Every contender yields float32 images in [0, 1] and int64 labels.
 
 Fresh sampling: new images per second, and what a batch of them costs beside a ConvNet-3 (width 128) training step on
-the same batch. Goal: at most 10 % of the step on CPU.
+the same batch; on CUDA, where there is one, how much longer steps take when their batches are made meanwhile.
+
+Start: the first batch of 64 from a folder on disk, in a process that has imported what it needs, with an empty and with
+a filled cache; and `import gendata` in a process that has imported nothing.
+
+Goals: frozen at least 10 times the fastest decoder and 0.9 times TensorDataset; `ds.loader` 0.9 times indexing; fresh
+at least as fast as the fastest decoder, and at most 10 % of a step (3 % on CUDA); 150 ms to the first batch; 60 ms to
+import.
 
 Speed does not depend on what a generator has learned, so its weights are random here. JPEG decoding does depend on the
 image: give real ones with --images, else "dead leaves" are drawn (discs that cover each other, whose edges and spectrum
@@ -24,6 +31,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,10 +41,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from decoders import DECODERS, installed_decoders, missing_decoders, plain_loader
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset, default_collate
+from torch.utils.data import TensorDataset, default_collate
 
 from gendata.artifact.artifact import CondensedArtifact, Draft, save_artifact
 from gendata.artifact.manifest import Normalisation
@@ -48,8 +57,8 @@ from gendata.spec import SampleSpec
 
 NUM_CLASSES = 10
 JPEG_QUALITY = 90
-DECODERS = ("datasets", "ImageFolder", "webdataset")
 FRESH_SIZES = ((1, 28), (3, 64))  # channels, pixels
+CUDA_STEPS = 50  # in one measurement
 
 
 class Sample(NamedTuple):
@@ -70,23 +79,29 @@ def main() -> None:
     torch.manual_seed(0)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["GENDATA_CACHE"] = f"{folder}/cache"
         jpegs = real_jpegs(args.images, args.samples, 64) if args.images else leaf_jpegs(args.samples, 64)
         frozen = frozen_rows(Path(folder), jpegs, args)
         fresh = fresh_rows(Path(folder), args)
+        fresh += cuda_rows(Path(folder), args) if torch.cuda.is_available() else []
+        start = start_rows(Path(folder), args)
     facts = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
         f"{torch.get_num_threads()} threads",
         "jpegs": f"{len(jpegs)} of 64 x 64, {statistics.mean(map(len, jpegs)):.0f} bytes on average, "
         f"{'from ' + args.images.name if args.images else 'dead leaves'}, quality {JPEG_QUALITY}",
         "generator": f"conv-decoder {json.dumps(args.generator)}, random weights",
+        "not installed": ", ".join(missing_decoders()) or "none",
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "none, so its rows are missing",
         "minutes": round((time.perf_counter() - started) / 60, 1),
     }
-    ratios = ratios_of(frozen, fresh)
+    ratios = ratios_of(frozen, fresh) | {row.name.replace(" ", "_") + "_ms": round(row.median, 1) for row in start}
+    rows = frozen + fresh + start
     if args.json:
-        rows = [{**row._asdict(), "median": row.median, "n": len(row.values)} for row in frozen + fresh]
-        print(json.dumps({"ratios": ratios, "rows": rows, **facts}, indent=2))
+        listed = [{**row._asdict(), "median": row.median, "n": len(row.values)} for row in rows]
+        print(json.dumps({"ratios": ratios, "rows": listed, **facts}, indent=2))
     else:
-        print_table(frozen, fresh, ratios, facts)
+        print_table(rows, ratios, facts)
 
 
 def ratios_of(frozen: list[Sample], fresh: list[Sample]) -> dict[str, float]:
@@ -96,10 +111,12 @@ def ratios_of(frozen: list[Sample], fresh: list[Sample]) -> dict[str, float]:
     cost = {row.name: row.median for row in fresh}
     ratios: dict[str, float] = {}
     for count in counts:
-        decoder = max(speed[name, count] for name in DECODERS)
+        decoder = max(speed[name, count] for name in DECODERS if (name, count) in speed)
         ratios[f"frozen_vs_fastest_decoder_{count}w"] = speed["gendata", count] / decoder
         ratios[f"frozen_vs_tensordataset_{count}w"] = speed["gendata", count] / speed["TensorDataset", count]
         ratios[f"fresh_vs_fastest_decoder_{count}w"] = speed["gendata fresh", count] / decoder
+    if 0 in counts:
+        ratios["loader_vs_indexing"] = speed["gendata loader", 0] / speed["tensor indexing", 0]
     for _, size in FRESH_SIZES:
         share = cost[f"fresh batch {size}x{size}"] / cost[f"training step {size}x{size}"]
         ratios[f"fresh_step_overhead_{size}x{size}"] = share
@@ -110,6 +127,8 @@ def ratios_of(frozen: list[Sample], fresh: list[Sample]) -> dict[str, float]:
         ("fresh_step_overhead", max),
     ):
         ratios[claim] = worst(value for name, value in ratios.items() if name.startswith(f"{claim}_"))
+    if "step on CUDA" in cost:
+        ratios["fresh_cuda_overhead"] = cost["step with fresh batches on CUDA"] / cost["step on CUDA"] - 1
     return {name: float(f"{value:.3g}") for name, value in ratios.items()}
 
 
@@ -126,13 +145,15 @@ def frozen_rows(folder: Path, jpegs: list[bytes], args: argparse.Namespace) -> l
         "gendata, default_collate": lambda count: plain_loader(frozen, count, args.batch, default_collate),
         "gendata fresh": lambda count: plain_loader(fresh, count, args.batch, collate),
         "TensorDataset": lambda count: plain_loader(TensorDataset(*frozen[:]), count, args.batch, default_collate),
-        "datasets": datasets_loader(folder / "parquet", jpegs, labels, args.batch),
-        "ImageFolder": image_folder_loader(folder / "folder", jpegs, labels, args.batch),
-        "webdataset": webdataset_loader(folder / "shards", jpegs, labels, args.batch),
+        **installed_decoders(folder, jpegs, labels, args.batch),
+    }
+    alone = {
+        "gendata loader": lambda count: frozen.loader(batch_size=args.batch),
+        "tensor indexing": lambda count: Indexing(*frozen[:], args.batch),
     }
     rows = []
     for count in args.workers:
-        loaders = {name: make(count) for name, make in build.items()}
+        loaders = {name: make(count) for name, make in (build if count else build | alone).items()}
         for loader in loaders.values():
             images_per_second(loader, args.seconds)  # starts the workers, fills caches, generates the frozen set
         speeds = {name: [] for name in loaders}
@@ -144,6 +165,17 @@ def frozen_rows(folder: Path, jpegs: list[bytes], args: argparse.Namespace) -> l
     return rows
 
 
+class Indexing:
+    """Batches of float32 images in memory, by shuffled indices: the least that a loader can do."""
+
+    def __init__(self, x: Tensor, y: Tensor, batch: int) -> None:
+        self.x, self.y, self.batch = x, y, batch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for chosen in torch.randperm(len(self.x)).split(self.batch):
+            yield self.x[chosen], self.y[chosen]
+
+
 def images_per_second(loader: Iterable[Any], seconds: float) -> float:
     """Whole epochs until `seconds` have passed."""
     num_images, started = 0, time.perf_counter()
@@ -152,57 +184,6 @@ def images_per_second(loader: Iterable[Any], seconds: float) -> float:
             assert x.dtype == torch.float32 and y.dtype == torch.int64
             num_images += len(x)
     return num_images / (time.perf_counter() - started)
-
-
-def plain_loader(dataset: Any, workers: int, batch: int, collate_fn: Any, **options: Any) -> DataLoader[Any]:
-    return DataLoader(
-        dataset, batch_size=batch, num_workers=workers, persistent_workers=workers > 0, collate_fn=collate_fn, **options
-    )
-
-
-def image_folder_loader(folder: Path, jpegs: list[bytes], labels: list[int], batch: int) -> Callable[[int], Any]:
-    from torchvision.datasets import ImageFolder
-    from torchvision.transforms import ToTensor
-
-    for index, (jpeg, label) in enumerate(zip(jpegs, labels, strict=True)):
-        path = folder / f"{label:02d}" / f"{index:06d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg)
-    return lambda workers: plain_loader(ImageFolder(str(folder), transform=ToTensor()), workers, batch, default_collate)
-
-
-def datasets_loader(folder: Path, jpegs: list[bytes], labels: list[int], batch: int) -> Callable[[int], Any]:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import datasets
-
-    datasets.disable_progress_bars()
-    folder.mkdir()
-    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(NUM_CLASSES)})
-    rows = {"image": [{"bytes": jpeg, "path": None} for jpeg in jpegs], "label": labels}
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(folder / "train.parquet")
-    data = datasets.Dataset.from_parquet(str(folder / "train.parquet"), cache_dir=str(folder / "cache"))
-    return lambda workers: plain_loader(data.with_format("torch"), workers, batch, _columns)
-
-
-def _columns(rows: list[dict[str, Tensor]]) -> tuple[Tensor, Tensor]:
-    batch = default_collate(rows)  # uint8 until here: one conversion per batch
-    return batch["image"].to(torch.float32).div_(255), batch["label"]
-
-
-def webdataset_loader(folder: Path, jpegs: list[bytes], labels: list[int], batch: int) -> Callable[[int], Any]:
-    import webdataset
-
-    folder.mkdir()
-    with webdataset.ShardWriter(f"{folder}/%04d.tar", maxcount=-(-len(jpegs) // 8), verbose=0) as writer:
-        for index, (jpeg, label) in enumerate(zip(jpegs, labels, strict=True)):
-            writer.write({"__key__": f"{index:06d}", "jpg": jpeg, "cls": str(label).encode()})
-    shards = [str(path) for path in sorted(folder.glob("*.tar"))]
-
-    def loader(workers: int) -> Any:
-        data = webdataset.WebDataset(shards, shardshuffle=False).decode("torchrgb").to_tuple("jpg", "cls")
-        return plain_loader(data, workers, batch, default_collate)
-
-    return loader
 
 
 # --- Fresh sampling beside training ---------------------------------------------------------------------------------
@@ -230,15 +211,35 @@ def fresh_rows(folder: Path, args: argparse.Namespace) -> list[Sample]:
     return rows
 
 
+def cuda_rows(folder: Path, args: argparse.Namespace) -> list[Sample]:
+    """Milliseconds of a training step on CUDA on one batch that lies there, and on batches that are made meanwhile."""
+    channels, size = FRESH_SIZES[-1]
+    artifact = random_artifact(folder / "cuda", channels, size, 10, args.generator)
+    loader = GeneratedDataset(artifact).fresh(num_samples=10**8).loader(batch_size=args.batch, device="cuda")
+    batches, step = iter(loader), training_step(artifact.spec, device="cuda")
+    fixed = next(batches)
+    milliseconds: dict[str, list[float]] = {"step on CUDA": [], "step with fresh batches on CUDA": []}
+    for number in range(args.rounds + 1):
+        for name, take in (("step on CUDA", lambda: fixed), ("step with fresh batches on CUDA", lambda: next(batches))):
+            torch.cuda.synchronize()
+            before = time.perf_counter()
+            for _ in range(CUDA_STEPS):
+                step(*take())
+            torch.cuda.synchronize()
+            if number:  # the first round is for the kernels to be chosen
+                milliseconds[name].append(1000 * (time.perf_counter() - before) / CUDA_STEPS)
+    return [Sample(name, None, values, "ms") for name, values in milliseconds.items()]
+
+
 def _batches(fresh: GeneratedDataset, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
     order = np.random.default_rng(0)
     while True:
         yield fresh[order.integers(len(fresh), size=batch)]
 
 
-def training_step(spec: SampleSpec) -> Callable[[Tensor, Tensor], None]:
+def training_step(spec: SampleSpec, device: str = "cpu") -> Callable[[Tensor, Tensor], None]:
     """SGD with momentum on a ConvNet-3 of width 128 with instance norm."""
-    network = build_network("convnet3-w128-in", spec=spec)
+    network = build_network("convnet3-w128-in", spec=spec).to(device)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
 
     def step(x: Tensor, y: Tensor) -> None:
@@ -247,6 +248,46 @@ def training_step(spec: SampleSpec) -> Callable[[Tensor, Tensor], None]:
         optimiser.step()
 
     return step
+
+
+# --- Start ----------------------------------------------------------------------------------------------------------
+
+FIRST_BATCH = """
+import sys, time
+import torch
+import gendata.generators.conv_decoder, gendata.latents.normal, gendata.dataset.loader, gendata.dataset.generated
+from gendata import load_condensed
+
+started = time.perf_counter()
+x, y = next(iter(load_condensed(sys.argv[1]).loader(batch_size=64)))
+print(1000 * (time.perf_counter() - started))
+"""
+IMPORT = """
+import time
+started = time.perf_counter()
+import gendata
+print(1000 * (time.perf_counter() - started))
+"""
+
+
+def start_rows(folder: Path, args: argparse.Namespace) -> list[Sample]:
+    """Milliseconds until something can be used, each time in a new process."""
+    artifact = random_artifact(folder / "first", 3, 64, 100, args.generator)
+    filled, empty = f"{folder}/filled", f"{folder}/empty"
+
+    def milliseconds(code: str, cache: str) -> float:
+        command = [sys.executable, "-c", code, str(artifact.path)]
+        printed = subprocess.run(command, env={**os.environ, "GENDATA_CACHE": cache}, capture_output=True, check=True)
+        return float(printed.stdout)
+
+    os.environ["GENDATA_CACHE"] = filled
+    len(GeneratedDataset(artifact)[:][1])
+    values: dict[str, list[float]] = {"first batch": [], "first batch cached": [], "import": []}
+    for _ in range(args.rounds):
+        values["first batch"].append(milliseconds(FIRST_BATCH, empty))  # one batch fills no cache
+        values["first batch cached"].append(milliseconds(FIRST_BATCH, filled))
+        values["import"].append(milliseconds(IMPORT, empty))
+    return [Sample(name, None, numbers, "ms") for name, numbers in values.items()]
 
 
 # --- Material -------------------------------------------------------------------------------------------------------
@@ -306,14 +347,14 @@ def _jpeg(image: Image.Image) -> bytes:
     return data.getvalue()
 
 
-def print_table(frozen: list[Sample], fresh: list[Sample], ratios: dict[str, float], facts: dict[str, Any]) -> None:
+def print_table(rows: list[Sample], ratios: dict[str, float], facts: dict[str, Any]) -> None:
     for name, fact in facts.items():
         print(f"{name}: {fact}")
-    print(f"\n{'':28}{'workers':>8}{'median':>12}{'min':>12}{'max':>12}  {'n':>3}")
-    for row in frozen + fresh:
+    print(f"\n{'':32}{'workers':>8}{'median':>12}{'min':>12}{'max':>12}  {'n':>3}")
+    for row in rows:
         workers = "" if row.workers is None else row.workers
         numbers = "".join(f"{value:12,.1f}" for value in (row.median, min(row.values), max(row.values)))
-        print(f"{row.name:28}{workers:>8}{numbers}  {len(row.values):>3}  {row.unit}")
+        print(f"{row.name:32}{workers:>8}{numbers}  {len(row.values):>3}  {row.unit}")
     print()
     for name, value in ratios.items():
         print(f"{name:36}{value:>10,.3g}")
