@@ -95,6 +95,12 @@ def print_report(report: Report, *, as_json: bool) -> None:
     print_table(report.columns(), report.cells())
     networks = ", ".join(report.networks)
     typer.echo(f"{report.protocol}, {clean(networks)}, {report.source}: test accuracy, mean ± std over n networks")
+    statuses = {row.protocol: row.status for row in report.rows}
+    loops = {"exact": "shown equal to the published loop", "implemented": "not shown equal to a published loop"}
+    typer.echo("; ".join(f"{name} is {loops.get(status, status)}" for name, status in statuses.items()))
+    for row in report.rows:
+        if row.note:
+            typer.echo(f"{row.name} {row.mode}: {clean(row.note)}")
     for name, accuracy in report.summary.items():
         picked = _PICKED if name == "best" or report.rows[0].selects_on_test else ""
         typer.echo(f"{name} of {report.protocol}: {100 * accuracy:.1f} %{picked}")

@@ -75,7 +75,8 @@ def _print(teacher: Teacher, *, as_json: bool) -> None:
         print_json(**facts)
         return
     print_facts(facts)
-    typer.echo(f"Next: gendata evaluate ARTIFACT --protocol rded --teacher {clean(str(teacher.path))}")
+    if teacher.spec.channels == 3:  # both protocols with a teacher normalise by ImageNet's statistics
+        typer.echo(f"Next: gendata evaluate ARTIFACT --protocol rded --teacher {clean(str(teacher.path))}")
 
 
 def _facts(teacher: Teacher) -> dict[str, Any]:

@@ -63,6 +63,16 @@ def _rded(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> P
     return replace(protocol, batch=min(batch, ipc * spec.num_classes), lr=lr)
 
 
+def _dc_bench(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
+    """AutoAugment's policy is ImageNet's for Tiny ImageNet, CIFAR-10's for all else (DC-BENCH evaluator_utils.py)."""
+    if (spec.num_classes, spec.height, spec.width) != (200, 64, 64):
+        return protocol
+    policies = [
+        Choice(name=each.name, options={**each.options, "policy": "imagenet"}) for each in protocol.augmentation
+    ]
+    return replace(protocol, augmentation=tuple(policies))
+
+
 _RDED_RATES = (
     ("vgg11", 5e-4),
     ("efficientnet_b0", 2e-3),
@@ -71,4 +81,4 @@ _RDED_RATES = (
     ("vit_b_16", 1e-4),
     ("swin_v2_t", 1e-4),
 )
-_ADAPTATIONS: dict[str, Adaptation] = {"dc": _dc, "idc": _idc, "rded": _rded}
+_ADAPTATIONS: dict[str, Adaptation] = {"dc": _dc, "dc-bench-autoaug": _dc_bench, "idc": _idc, "rded": _rded}

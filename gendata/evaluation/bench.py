@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -126,6 +127,13 @@ class Bench:
     @property
     def test(self) -> Split:
         return self.source.split("test")
+
+    @cached_property
+    def test_digest(self) -> str:
+        """sha256 over test images and labels: the source's fingerprint is of train alone."""
+        digest = hashlib.sha256(self.test.x.contiguous().numpy().data)
+        digest.update(self.test.y.numpy().astype("<i8").tobytes())
+        return digest.hexdigest()
 
     @property
     def pool(self) -> Split:

@@ -113,6 +113,12 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     for record in records:
         require_runnable(record)
     _check_runs(conditions.runs)
+    if conditions.teacher is not None and not any(record.teacher for record in records):
+        raise SpecError(
+            f"{_full_name(protocol)} takes no labels from a teacher",
+            expected="a protocol that does, such as rded/v1",
+            remedy="Leave --teacher out, or choose another protocol.",
+        )
     for network in conditions.networks or ():
         _check_known(network, subject.source.spec)
     benches = [_bench(subject, conditions, record) for record in _with_networks(records, conditions.networks)]
@@ -125,7 +131,7 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
                 plan = replace(planner_of(name)(bench), row=name)
                 runs = max(plan.least_runs, bench.protocol.runs if conditions.runs is None else conditions.runs)
                 measured.append(measure(bench, plan, runs=runs, ledger=ledger, run=run))
-            except (SpecError, SourceError) as error:
+            except GendataError as error:
                 label = name if len(benches) == 1 else f"{bench.protocol.name}, {bench.protocol.network}: {name}"
                 faults[label] = error  # named in the report: the rows measured before may have taken hours
     if faults and not measured:

@@ -7,6 +7,7 @@ do not depend on the artifact (real-full above all) are measured once for all ar
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,15 @@ from gendata.artifact.layout import replace_file
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.result import NetworkResult
 
-_REVISION = 2  # of the code that makes results: raised when equal keys give other numbers
+_REVISION = 3  # of the code that makes results: raised when equal keys give other numbers
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "timm",
+    "imagecorruptions-imaug",
+)  # that make images or networks
 _WITHOUT_EFFECT = ("name", "status", "summary", "source", "runs", "spread", "test_picks_artifact")
 
 
@@ -75,6 +84,7 @@ def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
         "follows_from": _subject(bench, plan),
         "source": bench.source.name,
         "fingerprint": bench.source.fingerprint,
+        "test": bench.test_digest,
         "space": bench.space,
         "corruptions": list(bench.corruptions),
         "teacher": bench.teacher.sha256 if bench.teacher and bench.protocol.teacher else None,
@@ -96,7 +106,14 @@ def _machine(device: torch.device, threads: int) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
         "gendata": gendata.__version__,
-        "torch": str(torch.__version__),
+        "packages": {name: _version(name) for name in _PACKAGES},
         "device": f"{device.type} {name}",
         "threads": threads,
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

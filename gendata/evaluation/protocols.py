@@ -113,7 +113,7 @@ def _dc_bench(label: str, epochs: int, *augmentation: Choice) -> Protocol:
         summary=told,
         source="justincui03/dc_benchmark 2a577119: evaluator_utils.py, evaluator.py",
         epochs=epochs,
-        adaptation=None,
+        adaptation="dc-bench-autoaug" if label == "autoaug" else None,
         augmentation=augmentation,
     )
 

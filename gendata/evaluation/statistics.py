@@ -46,7 +46,9 @@ def statistics_of(
     train, test = _STATISTICS[name](artifact, source_name)
     if len(train.mean) != spec.channels:
         raise SpecError(
-            f"the {name} statistics are for {len(train.mean)} channels", expected=f"{spec.channels}, as the images have"
+            f"this protocol normalises by {name} statistics, which are for {len(train.mean)} channels",
+            expected=f"{spec.channels}, as the images have",
+            remedy="Choose a protocol that normalises by the data's own statistics: gendata protocol show NAME.",
         )
     return train, test
 

@@ -15,6 +15,8 @@ from gendata.evaluation import evaluate, measurement, processes
 from gendata.evaluation.evaluator import planner_of
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.result import NetworkResult
+from gendata.recipe import Choice
+from gendata.sources.source import Split, open_source
 
 ROWS = ("frozen", "random-real")
 
@@ -103,3 +105,14 @@ def test_an_interruption_ends_the_workers_at_once() -> None:
         pool.submit(time.sleep, 600)
         raise KeyboardInterrupt
     assert time.monotonic() - started < 300
+
+
+def test_other_test_images_are_another_result(opened: CondensedArtifact, brief: Protocol, trainings: list[int]) -> None:
+    source = open_source(Choice(name="digits"))
+    evaluate(opened, protocol=brief, rows=("frozen",), runs=1, source=source)
+    corrected = open_source(Choice(name="digits"))
+    x, y = corrected.split("test")
+    corrected._splits["test"] = Split(x, y.roll(1))
+    assert corrected.fingerprint == source.fingerprint
+    evaluate(opened, protocol=brief, rows=("frozen",), runs=1, source=corrected)
+    assert len(trainings) == 2

@@ -250,3 +250,15 @@ def test_a_bank_of_floats_is_augmented_as_bytes_where_the_protocol_says_so() -> 
     seen = torch.cat([prepare(x, y, seed=0, step=step).x for step in range(30)])
     assert seen.dtype == torch.float32
     assert -1.34 < seen.min() and seen.max() < 2.01  # what bytes can be, normalised
+
+
+def test_a_teacher_that_no_protocol_asks_is_refused(opened: CondensedArtifact, brief: Protocol, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="takes no labels from a teacher"):
+        evaluate(opened, protocol=brief, teacher=tmp_path)
+
+
+def test_autoaug_takes_imagenet_s_policy_for_tiny_imagenet() -> None:
+    (autoaug,) = members_of("dc-bench-autoaug")
+    tiny = SampleSpec(channels=3, height=64, width=64, classes=tuple(map(str, range(200))))
+    assert adapted(autoaug, ipc=1, spec=tiny, source_name="huggingface").augmentation[0].options["policy"] == "imagenet"
+    assert adapted(autoaug, ipc=1, spec=RGB, source_name="cifar10").augmentation == autoaug.augmentation
