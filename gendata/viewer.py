@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gendata.errors import GendataError, MissingExtraError
 from gendata.viewing import sheets, tables, walks
 from gendata.viewing.pictures import class_names
-from gendata.viewing.style import CSS, FONT, MONO
+from gendata.viewing.style import CSS, FONT, MONO, THEME
 
 if TYPE_CHECKING:
     import gradio
@@ -77,7 +77,7 @@ def launch_options() -> dict[str, Any]:
 
     plain = gr.themes.Base(
         font=list(FONT), font_mono=list(MONO), primary_hue="orange", neutral_hue="slate", radius_size="md"
-    )
+    ).set(**THEME)
     return {
         "share": False,
         "quiet": True,

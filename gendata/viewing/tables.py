@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable
 
 from gendata.artifact.artifact import CondensedArtifact
 from gendata.artifact.canonical import pretty
@@ -49,10 +50,8 @@ def results(artifact: CondensedArtifact) -> str:
     head = "".join(f'<th scope="col"{_number(at)}>{name}</th>' for at, name in enumerate(names))
     body = "".join(map(_line, rows[:_MAX_ROWS]))
     told = [f"<li>{_text(text)}</li>" for text in meanings(rows)]
-    lost = [
-        f"<li><b>{_text(lead)}</b> {_text(text)}</li>"
-        for lead, text in losses(rows, class_names(artifact.spec.classes))
-    ]
+    classes = class_names(artifact.spec.classes)
+    lost = [f"<li><b>{_text(lead)}</b> {_text(text)}</li>" for lead, text in losses(rows, classes)]
     return (
         '<div class="gd-scroll" tabindex="0" role="region" aria-label="Results">'
         f'<table class="gd-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -70,12 +69,12 @@ def facts(artifact: CondensedArtifact, *, real: Split | None, no_real: str) -> s
     """
     manifest, spec = artifact.manifest, artifact.spec
     sizes = [
-        ("this artifact", artifact.artifact_bytes),
-        ("its stored set, as pixels", manifest.num_frozen * spec.num_pixels),
-        ("its folder", artifact.folder_bytes),
+        ("this artifact", "gd-synthetic", artifact.artifact_bytes),
+        ("its stored set, as pixels", "", manifest.num_frozen * spec.num_pixels),
+        ("its folder", "", artifact.folder_bytes),
     ]
     if real is not None:
-        sizes.append(("the training images, as pixels", len(real.y) * spec.num_pixels))
+        sizes.append(("the training images, as pixels", "gd-real", len(real.y) * spec.num_pixels))
     source = manifest.source
     told = (
         ("artifact id", artifact.artifact_id),
@@ -90,7 +89,7 @@ def facts(artifact: CondensedArtifact, *, real: Split | None, no_real: str) -> s
         ("real images", "train, beside the samples" if real is not None else f"not shown: {no_real}"),
     )
     listed = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in told)
-    text = html.escape(pretty(read_fields(artifact.path)).decode("utf-8"))
+    text = html.escape(_visible(pretty(read_fields(artifact.path)).decode("utf-8")))
     return (
         f'<div class="gd-bars">{"".join(_bars(sizes))}</div><dl class="gd-facts">{listed}</dl>'
         f'<details class="gd-manifest"><summary>{MANIFEST}</summary><pre tabindex="0">{text}</pre></details>'
@@ -112,19 +111,24 @@ def _line(row: CardRow) -> str:
     )
 
 
-def _bars(sizes: Iterable[tuple[str, int]]) -> list[str]:
-    """Names and bytes as lines of a length in proportion to the largest."""
-    listed: Sequence[tuple[str, int]] = sorted(sizes, key=lambda pair: pair[1])
-    most = max(1, listed[-1][1])
+def _bars(sizes: Iterable[tuple[str, str, int]]) -> list[str]:
+    """(name, kind, bytes) as lines of a length in proportion to the largest."""
+    listed = sorted(sizes, key=lambda size: size[2])
+    most = max(1, listed[-1][2])
     return [
-        f'<div><span>{name}</span><span class="gd-line{" gd-own" if name == "this artifact" else ""}" '
-        f'style="--share:{size / most:.4f}"></span><span class="gd-number">{size:,} bytes</span></div>'
-        for name, size in listed
+        f'<div><span>{name}</span><span class="gd-line {kind}" style="--share:{size / most:.4f}"></span>'
+        f'<span class="gd-number">{size:,} bytes</span></div>'
+        for name, kind, size in listed
     ]
 
 
 def _number(column: int) -> str:
     return ' class="gd-number"' if 1 <= column <= 4 else ""
+
+
+def _visible(text: str) -> str:
+    """JSON `text` with characters that cannot be seen, or turn others around, as the escapes that JSON has for them."""
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _text(value: object) -> str:

@@ -114,14 +114,15 @@ def walk_html(walker: Walker, start: End, stop: End, position: int) -> str:
         f'<img alt="" src="{data_uri(x)}"{" class=gd-here" if number == position else ""}>'
         for number, x in enumerate(frames)
     )
+    big = data_uri(frames[position], max_side=_BIG_PX)
     return (
-        f'<figure class="gd-walk{sharp}"><img class="gd-big" alt="{told}" src="{data_uri(frames[position], max_side=_BIG_PX)}">'
+        f'<figure class="gd-walk{sharp}"><img class="gd-big" alt="{told}" src="{big}">'
         f'<figcaption>{told}</figcaption><div class="gd-film">{film}</div></figure>'
     )
 
 
 def _told(start: str, stop: str, share: int) -> str:
-    return f"{start}, {share} % of the way" if start == stop else f"{start} {100 - share} %, {stop} {share} %"
+    return f"“{start}”, {share} % of the way" if start == stop else f"“{start}” {100 - share} %, “{stop}” {share} %"
 
 
 def _latent(artifact: CondensedArtifact, end: End) -> Tensor:
