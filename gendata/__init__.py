@@ -25,6 +25,7 @@ __all__ = [
     "load_condensed",
     "load_recipe",
     "open_artifact",
+    "push_to_hub",
 ]
 
 _HOME = {
@@ -42,6 +43,7 @@ _HOME = {
     "load_condensed": "gendata.fetch",
     "load_recipe": "gendata.recipe",
     "open_artifact": "gendata.artifact.artifact",
+    "push_to_hub": "gendata.publish.push",
 }
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from gendata.exporters.exporting import export_artifact
     from gendata.fetch import load_condensed
     from gendata.importers.importing import import_artifact
+    from gendata.publish.push import push_to_hub
     from gendata.recipe import Recipe, list_recipes, load_recipe
     from gendata.spec import SampleSpec
 

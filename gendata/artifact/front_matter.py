@@ -92,10 +92,10 @@ def _with_keys(text: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
             continue
         lines = "" if value is None else _dumped({key: value})
         # From the key to the next line that is neither indented nor an item of its list.
-        typed = re.compile(rf"^(['\"]?){re.escape(key)}\1[ \t]*:.*\n(?:[ \t-].*\n|\n)*", re.MULTILINE)
-        result, count = typed.subn(lambda _, lines=lines: lines, result, count=1)
-        if not count:
-            result += lines
+        typed = rf"^(['\"]?){re.escape(key)}\1[ \t]*:.*\n(?:\n*[ \t-].*\n)*"
+        found = re.search(typed, result, re.MULTILINE)
+        start, stop = found.span() if found else (len(result), len(result))
+        result = result[:start] + lines + result[stop:]
     wanted = {key: value for key, value in {**old, **new}.items() if value is not None or key not in new}
     try:
         if _parsed(result, where="") == wanted:

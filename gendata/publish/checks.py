@@ -9,7 +9,7 @@ from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.manifest import Manifest
 from gendata.artifact.probes import verify_probes
 from gendata.artifact.seals import broken_seals
-from gendata.errors import ArtifactError, UnknownNameError
+from gendata.errors import ArtifactError
 from gendata.licences import EXAMPLES, allows_sharing
 
 
@@ -57,10 +57,7 @@ def _chooses_real(method: Any) -> bool | None:
     from gendata.methods.real_subset import RealSubset
     from gendata.registry import METHODS
 
-    try:
-        return issubclass(METHODS.load(method), RealSubset)
-    except UnknownNameError:
-        return None
+    return issubclass(METHODS.load(method), RealSubset) if method in METHODS.names() else None
 
 
 def _untold(artifact: CondensedArtifact) -> Iterator[Reason]:

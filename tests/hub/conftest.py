@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,11 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import close_session, constants
 
 import gendata
 from gendata import hub_access
+from gendata.artifact.amend import write_evaluations
+from gendata.artifact.artifact import Draft, Normalisation, save_artifact
+from gendata.artifact.canonical import pretty
+from gendata.artifact.layout import facts_of
+from gendata.artifact.manifest import Imported, read_fields, seal
+from gendata.artifact.seals import sealed
+from gendata.fetch import shipped_folder
 from gendata.hub_access import HubAccess
+from gendata.registry import GENERATORS, LATENTS
+from gendata.spec import SampleSpec, SourceFacts
 
 
 def _module(path: Path) -> Any:
@@ -32,8 +43,9 @@ loopback = _module(Path(__file__).with_name("loopback.py"))
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pauses between attempts, no progress bars, uploads by LFS, nobody logged in."""
+def _at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No pauses between attempts, no progress bars, uploads by LFS, nobody logged in, nobody's cache touched."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "default-cache"))
     monkeypatch.setattr(hub_access, "_WAITS_SEC", (0.0, 0.0, 0.0))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
@@ -107,3 +119,46 @@ def fresh_python(hub: Any, tmp_path: Path) -> Callable[..., str]:
 def _loopback() -> Any:
     """The module: `Fault`, `WRITER`, `READER`."""
     return loopback
+
+
+@pytest.fixture
+def measured_artifact(tmp_path: Path) -> Path:
+    """The shipped digits with a row of results and a preview, which plain `datasets` could take for data."""
+    path = shutil.copytree(shipped_folder("digits"), tmp_path / "runs" / "measured")
+    preview = b"\x89PNG\r\n\x1a\n"
+    fields = read_fields(path)
+    fields["files"]["preview.png"] = {"size": len(preview), "sha256": facts_of(preview).sha256}
+    (path / "preview.png").write_bytes(preview)
+    (path / "config.json").write_bytes(pretty(seal(fields)))
+    row = {"row": "artifact", "mode": "frozen(10)", "protocol": "quick/v1", "network": "n", "mean": 0.6, "n": 1}
+    write_evaluations(path, [sealed(row, artifact_id=fields["artifact_id"])])
+    return path
+
+
+@pytest.fixture
+def soft_artifact(tmp_path: Path) -> Path:
+    """A bank of six images with soft labels, as an import makes one."""
+    spec = SampleSpec(channels=3, height=4, width=4, classes=("ant", "bee", "cat"))
+    law = LATENTS.load("slot")(LATENTS.config("slot", {"slots": 2}, where="t"), num_classes=3)
+    config = GENERATORS.config("pixel-bank", {"slots": 2}, where="t")
+    bank = GENERATORS.load("pixel-bank")(config, spec=spec, latent_dim=1)
+    draw = torch.Generator().manual_seed(0)
+    bank.images.copy_(torch.randint(256, bank.images.shape, generator=draw))
+    draft = Draft(
+        generator_name="pixel-bank",
+        generator=bank,
+        latent_name="slot",
+        law=law,
+        spec=spec,
+        ipc=2,
+        frozen_seed=0,
+        micro_batch=4,
+        storage="f16",
+        normalisation=Normalisation(mean=(0.5,) * 3, std=(0.25,) * 3),
+        recipe=None,
+        source=SourceFacts(name="insects", fingerprint=""),
+        license="CC0-1.0",
+        soft_labels=torch.rand(6, 3, generator=draw).softmax(1),
+        imported=Imported(layout="dc", files={"res.pt": "a" * 64}),
+    )
+    return save_artifact(tmp_path / "runs" / "soft", draft).path
