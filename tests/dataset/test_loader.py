@@ -56,6 +56,19 @@ def test_fresh_samples_are_those_of_the_epoch(frozen):
         assert torch.equal(joined(loader)[0], x)
 
 
+@pytest.mark.parametrize("chosen", [slice(None), slice(0, 40, 3)])
+def test_epochs_that_follow_are_as_the_first_whatever_was_done_to_its_batches(frozen, chosen, monkeypatch):
+    for kept_bytes in (0, 2**20):
+        monkeypatch.setattr("gendata.dataset.supply._KEPT_BYTES", kept_bytes)
+        some = frozen.select(chosen)
+        loader = some.loader(batch_size=16, shuffle=False)
+        for _ in range(4):
+            batches = list(loader)
+            assert torch.equal(joined(batches)[0], some[:][0])
+            for x, _y in batches:
+                x.zero_()
+
+
 def test_drop_last_leaves_out_what_fills_no_batch(frozen):
     loader = frozen.loader(batch_size=16, drop_last=True)
     assert len(loader) == 2 and [len(y) for _, y in loader] == [16, 16]
