@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gendata.errors import GendataError, MissingExtraError
+from gendata.errors import GendataError, MissingExtraError, SpecError
 from gendata.viewing import sheets, tables, walks
 from gendata.viewing.pictures import class_names
 from gendata.viewing.style import CSS, FONT, MONO, THEME
@@ -46,6 +47,7 @@ def view(
     port: int | None = None,
     open_browser: bool = False,
     wait: bool = True,
+    say: Callable[[str], object] | None = None,
 ) -> str:
     """Serves the viewer on 127.0.0.1 and gives its address.
 
@@ -55,18 +57,22 @@ def view(
         port: None: a free one.
         open_browser: also opens the page.
         wait: returns when the user interrupts it; False: at once, and the server goes on until the process ends.
+        say: told the address once the page is served.
 
     Raises:
-        MissingExtraError: Gradio is not installed.
+        MissingExtraError: Gradio is not installed. SpecError: the port is taken.
     """
     demo = build(artifact, real=real_images(artifact, data_root))
-    _, url, _ = demo.launch(
-        server_name=HOST,
-        server_port=port,
-        inbrowser=open_browser,
-        prevent_thread_lock=not wait,
-        **launch_options(),
-    )
+    try:
+        _, url, _ = demo.launch(
+            server_name=HOST, server_port=port, inbrowser=open_browser, prevent_thread_lock=True, **launch_options()
+        )
+    except OSError:
+        raise SpecError(f"port {port} is taken", expected="a free one", remedy="Leave --port out.") from None
+    if say is not None:
+        say(str(url))
+    if wait:
+        demo.block_thread()
     return str(url)
 
 

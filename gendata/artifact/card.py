@@ -23,7 +23,6 @@ from gendata.recipe import list_recipes, load_recipe
 
 CARD_BEGIN = "<!-- gendata:begin, rendered from config.json and evaluations.json; write outside of this block -->"
 CARD_END = "<!-- gendata:end -->"
-HEAD_KEYS = ("pretty_name", "license", "license_name", "task_categories", "size_categories", "tags")  # of the YAML head
 
 _TEMPLATE = "artifact.md.jinja"
 _HERE = "path/to/this/folder"
@@ -87,18 +86,6 @@ def card_block(manifest: Manifest, rows: Sequence[Mapping[str, Any]] = (), *, na
     template = environment.from_string((shipped("hub") / "cards" / _TEMPLATE).read_text(encoding="utf-8"))
     body = re.sub("\n{3,}", "\n\n", template.render(_view(manifest, rows, name=name))).strip()
     return f"{CARD_BEGIN}\n{body}\n{CARD_END}"
-
-
-def renewed(existing: bytes, rendered: bytes) -> bytes | None:
-    """`existing` with its block replaced by that of `rendered`; the head and all else stay.
-
-    None: it has no block, or not exactly one, so nothing in it is known to be ours.
-    """
-    begin, end = CARD_BEGIN.encode(), CARD_END.encode()
-    if existing.count(begin) != 1 or existing.count(end) != 1 or existing.index(begin) > existing.index(end):
-        return None
-    block = rendered[rendered.index(begin) : rendered.index(end)]
-    return existing[: existing.index(begin)] + block + existing[existing.index(end) :]
 
 
 def _view(manifest: Manifest, rows: Sequence[Mapping[str, Any]], *, name: str) -> dict[str, Any]:

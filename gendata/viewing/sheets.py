@@ -8,17 +8,22 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gendata.artifact.artifact import CondensedArtifact
+from gendata.artifact.sampling import fresh_key, frozen_key, sample_images
 from gendata.sources.split import Split
 from gendata.viewing.pictures import class_names, strip
 
 Draw = Literal["new", "stored"]
 
 CLASSES_PER_PAGE = 20
-_COLUMNS = 10  # images of a class among others
-_OF_ONE = 60  # images of a class alone
+_COLUMNS = 10  # images of a class among others, at most
+_OF_ONE = 60  # images of a class alone, at most
+_FEWEST = 3  # columns of the slowest generator
+_MICRO_BATCH = 10  # small, so that little is padded; a pixel may differ by one step from the dataset's
+_MACS_PER_ACTION = 500_000_000  # what a plain CPU does in a tenth of a second: nobody waits for a sheet
 _REAL_SEED = 0x5EED  # which real images are shown moves with the viewer's seed, from here
 
 
@@ -39,24 +44,37 @@ def overview(artifact: CondensedArtifact, *, draw: Draw, seed: int, page: int = 
     """
     first = page * CLASSES_PER_PAGE
     labels = range(first, min(first + CLASSES_PER_PAGE, artifact.spec.num_classes))
-    return _table(artifact, labels, draw=draw, seed=seed, count=_COLUMNS, real=real)
+    count = min(_COLUMNS, max(_FEWEST, _affordable(artifact) // len(labels)))
+    return _table(artifact, labels, draw=draw, seed=seed, count=count, real=real)
 
 
 def class_sheet(artifact: CondensedArtifact, label: int, *, draw: Draw, seed: int, real: Split | None = None) -> str:
     """Many images of one class; arguments as in `overview`."""
-    return _table(artifact, [label], draw=draw, seed=seed, count=_OF_ONE, real=real)
+    count = min(_OF_ONE, max(_COLUMNS, _affordable(artifact) // _COLUMNS * _COLUMNS))  # whole lines of a strip
+    return _table(artifact, [label], draw=draw, seed=seed, count=count, real=real)
+
+
+def _affordable(artifact: CondensedArtifact) -> int:
+    """Images that are made quickly enough."""
+    return _MACS_PER_ACTION // max(1, artifact.generator.macs_per_image())
 
 
 def samples(artifact: CondensedArtifact, labels: Sequence[int], *, draw: Draw, seed: int, count: int) -> Tensor:
     """Pictures (len(labels), columns, C, H, W) uint8: `count` columns, or fewer where the stored set has no more."""
+    label = np.asarray(labels, dtype=np.int64)[:, None]
     if draw == "stored":
         count = min(count, artifact.ipc)
-        index = np.asarray(labels, dtype=np.int64)[:, None] * artifact.ipc + np.arange(count)
-        x, _ = artifact.frozen_images(index.reshape(-1))
+        key = frozen_key(_flat(label * artifact.ipc, count), ipc=artifact.ipc, seed=artifact.manifest.frozen.seed)
     else:
-        index = np.asarray(labels, dtype=np.int64)[:, None] * count + np.arange(count)
-        x, _ = artifact.fresh_images(index.reshape(-1), samples_per_class=count, seed=seed, epoch=0)
+        key = fresh_key(_flat(label * count, count), samples_per_class=count, seed=seed, epoch=0)
+    micro_batch = min(_MICRO_BATCH, artifact.manifest.sampling.micro_batch)
+    x = sample_images(artifact.generator, artifact.law, **key, micro_batch=micro_batch, dtype=artifact.sample_dtype)
     return artifact.to_pictures(x).reshape(len(labels), count, *artifact.spec.shape)
+
+
+def _flat(first: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """`count` numbers from each of `first` (N, 1) on, in one row."""
+    return (first + np.arange(count)).reshape(-1)
 
 
 def real_samples(real: Split, label: int, *, seed: int, count: int) -> Tensor:
@@ -79,8 +97,9 @@ def _table(
             x = real_samples(real, label, seed=seed, count=synthetic.shape[1])
             cells.append(strip(x, label=f"Real images of the class {names[label]}", kind="real"))
         lines.append(f'<div class="gd-row">{"".join(cells)}</div>')
-    columns = "gd-with-real" if real is not None else ""
-    return f'<div class="gd-sheet {columns}{" gd-one" if len(labels) == 1 else ""}">{"".join(lines)}</div>'
+    kinds = ("gd-with-real" if real is not None else "", "gd-one" if len(labels) == 1 else "")
+    columns = min(_COLUMNS, max(5, synthetic.shape[1]))  # fewer would be larger than the pixels bear
+    return f'<div class="gd-sheet {" ".join(kinds)}" style="--columns:{columns}">{"".join(lines)}</div>'
 
 
 def _head(told: str, *, with_real: bool) -> str:

@@ -100,7 +100,8 @@ def between(start: Tensor, stop: Tensor, shares: Tensor, *, spherical: bool) -> 
     if angle.sin() < 1e-4:
         return straight
     direction = (((1 - t) * angle).sin() * start / lengths[0] + (t * angle).sin() * stop / lengths[1]) / angle.sin()
-    return direction * (lengths[0] + t * (lengths[1] - lengths[0]))
+    walked: Tensor = direction * (lengths[0] + t * (lengths[1] - lengths[0]))
+    return walked
 
 
 def walk_html(walker: Walker, start: End, stop: End, position: int) -> str:

@@ -10,7 +10,7 @@ import yaml
 import gendata
 from gendata.artifact.amend import annotate, write_evaluations
 from gendata.artifact.artifact import save_artifact
-from gendata.artifact.card import CARD_BEGIN, CARD_END, render_card, renewed
+from gendata.artifact.card import CARD_BEGIN, CARD_END, render_card
 from gendata.artifact.seals import sealed
 from gendata.spec import SourceFacts
 
@@ -183,16 +183,6 @@ def _with_recipe(manifest, recipe):
     import msgspec
 
     return msgspec.structs.replace(manifest, recipe=msgspec.to_builtins(recipe), recipe_digest=recipe.digest())
-
-
-def test_only_the_block_between_the_marks_is_renewed(artifact):
-    old, new = render_card(artifact.manifest), render_card(artifact.manifest, [row_of(artifact)])
-    mine = b"---\nlicense: mit\n---\nabove\n" + old[old.index(CARD_BEGIN.encode()) :] + b"below\n"
-    after = renewed(mine, new)
-    assert after.startswith(b"---\nlicense: mit\n---\nabove\n") and after.endswith(b"below\n")
-    assert b"80.0" in after
-    assert renewed(b"my words", new) is None
-    assert renewed(mine + mine, new) is None
 
 
 def test_a_card_with_somebodys_own_words_is_left_alone(artifact):
