@@ -128,6 +128,8 @@ class GeneratedDataset(Dataset[Any]):
     def with_labels(self, kind: Literal["hard", "soft"]) -> GeneratedDataset:
         """The same samples with int labels ("hard"), or with the artifact's stored ones (K,) float32 ("soft").
 
+        What the numbers of soft labels are, probabilities, logits or targets, `artifact.manifest.labels.values` says.
+
         Raises:
             SpecError: the artifact stores none, or these samples are not of its frozen set.
         """

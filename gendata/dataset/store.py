@@ -67,7 +67,7 @@ class FrozenStore:
         return self._mapped is not None
 
     def keep(self) -> None:
-        """Puts a complete set into the cache, and reads it from there from now on."""
+        """Puts a set that is complete into the cache, and reads it from there from now on."""
         if self.is_complete and self._mapped is None:
             keep_frozen(self.key, self.path, self.pixels)
             self._map()

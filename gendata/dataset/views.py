@@ -150,7 +150,7 @@ class FrozenView(View):
             return store.pixels
         pixels = store.rows(index, self._generate)
         # What is only looked up (a pixel bank) is in the artifact already.
-        if store.is_complete and self.artifact.generator.macs_per_image():
+        if not store.is_cached and self.artifact.generator.macs_per_image():
             store.keep()
         return pixels
 

@@ -145,6 +145,20 @@ def test_a_loader_resumes_with_and_without_workers(frozen):
     assert_resumable(make(2), resume_with=[make(0)], epochs=1)
 
 
+def test_a_state_taken_before_the_first_batch_leaves_everything(frozen):
+    loader = frozen.loader(batch_size=16)
+    loader.set_epoch(3)
+    resumed = frozen.loader(batch_size=7)
+    resumed.load_state_dict(loader.state_dict())
+    assert torch.equal(joined(resumed)[0], joined(loader)[0]) and resumed.epoch == 4
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_fork_give_the_same_batches(dataset):
+    spawned = dataset.loader(batch_size=16, num_workers=1, multiprocessing_context="spawn", timeout_sec=120)
+    assert torch.equal(joined(spawned)[0], joined(dataset.loader(batch_size=40))[0])
+
+
 def test_what_was_made_ahead_is_not_counted(frozen):
     loader = frozen.loader(batch_size=4, num_workers=2, timeout_sec=120)
     batches = iter(loader)

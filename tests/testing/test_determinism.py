@@ -78,9 +78,7 @@ class BatchDependent(Numbers):
 
 def test_samples_that_depend_on_the_batch_fail():
     with pytest.raises(AssertionError, match="in batches of 3 by 0 workers.*sample 5 is another"):
-        assert_deterministic(
-            BatchDependent(half), indices=[5], num_workers=(0,), batch_sizes=[3]
-        )
+        assert_deterministic(BatchDependent(half), indices=[5], num_workers=(0,), batch_sizes=[3])
 
 
 class Forgetful(Numbers):
