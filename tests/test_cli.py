@@ -56,7 +56,8 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     assert {" ".join(path) for path in ALL} == {
         "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense", "info",
         "verify", "annotate", "sample", "import", "export", "evaluate", "baseline", "protocol", "protocol list", "protocol show",
-        "protocol diff", "teacher", "teacher train", "teacher info", "env",
+        "protocol diff", "teacher", "teacher train", "teacher info", "push", "pull", "hub", "hub list",
+        "hub search", "env",
     }  # fmt: skip
 
 
