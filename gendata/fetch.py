@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import gendata
 from gendata.catalog import read_catalog, shipped_folder
 from gendata.errors import ArtifactError, HubError, IntegrityError, MissingExtraError, UnsupportedVersionError
-from gendata.hub_access import HubAccess, ask
+from gendata.hub_access import HubAccess, ask, is_missing
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -260,18 +260,23 @@ def _is_hub_name(name: str) -> bool:
 
 def _commit(api: HfApi, location: Location, access: HubAccess) -> str:
     """The commit that the location's revision is now; without a network, the one it was when it was last asked for."""
-    resolved = ask(
-        lambda: api.resolve_revision(
-            str(location.repo),
-            repo_type="dataset",
-            revision=location.revision,
-            cache_dir=access.cache_dir,
-            local_files_only=access.local_files_only,
-        ),
-        access,
-        where=str(location),
-    )
-    return resolved.resolved
+    repo = str(location.repo)
+
+    def resolve() -> str:
+        try:
+            return api.resolve_revision(
+                repo,
+                repo_type="dataset",
+                revision=location.revision,
+                cache_dir=access.cache_dir,
+                local_files_only=access.local_files_only,
+            ).resolved
+        except Exception as error:
+            if is_missing(error) and api.repo_exists(repo, repo_type="model"):
+                raise HubError("is a model, and gendata reads data sets", where=repo) from None
+            raise
+
+    return ask(resolve, access, where=str(location))
 
 
 def _download(api: HfApi, repo: str, commit: str, names: Sequence[str], access: HubAccess) -> Path:

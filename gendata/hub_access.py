@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from gendata.errors import HubError
+from gendata.errors import GendataError, HubError
 
 _log = logging.getLogger(__name__)
 _WAITS_SEC = (1.0, 2.0, 4.0)  # before the second, third and fourth attempt; the client repeats few things itself
@@ -64,6 +64,8 @@ def ask(call: Callable[[], T], access: HubAccess, *, where: str, again: bool = T
     for wait in (*(_WAITS_SEC if again else ()), None):
         try:
             return call()
+        except GendataError:
+            raise
         except Exception as error:
             fault = root_of(error)
         if wait is None or not is_transient(fault):
@@ -90,6 +92,11 @@ def is_transient(fault: BaseException) -> bool:
     if kinds & _OFFLINE:
         return False
     return bool(kinds & _LOST_CONNECTION) or "Consistency check failed" in str(fault)  # fewer bytes than announced
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether the Hub knows no such repository, or does not say that it does."""
+    return "RepositoryNotFoundError" in _kinds(root_of(error)) and "GatedRepoError" not in _kinds(root_of(error))
 
 
 def status_of(fault: BaseException) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -158,16 +159,18 @@ def test_a_preview_has_an_image_of_each_class(digits_artifact: Path, tmp_path: P
     assert (staged.table.is_preview, staged.table.num_rows) == (True, 10)
 
 
-def test_many_pixels_that_compress_well_go_up_whole(tmp_path: Path) -> None:
-    spec = SampleSpec(channels=1, height=40, width=40, classes=("night", "fog"))
+def bank(path: Path, *, side: int, classes: tuple[str, ...] = ("night", "fog"), **changes: Any) -> CondensedArtifact:
+    """Black pictures; float32 where `changes` say so."""
+    spec = SampleSpec(channels=1, height=side, width=side, classes=classes)
     law = LATENTS.load("slot")(LATENTS.config("slot", {"slots": 1}, where="t"), num_classes=2)
-    bank = GENERATORS.load("pixel-bank")(
-        GENERATORS.config("pixel-bank", {"slots": 1}, where="t"), spec=spec, latent_dim=1
+    options = {"slots": 1, "values": changes.get("dtype", "uint8")}
+    generator = GENERATORS.load("pixel-bank")(
+        GENERATORS.config("pixel-bank", options, where="t"), spec=spec, latent_dim=1
     )
-    bank.images.zero_()
+    generator.images.zero_()
     draft = Draft(
         generator_name="pixel-bank",
-        generator=bank,
+        generator=generator,
         latent_name="slot",
         law=law,
         spec=spec,
@@ -178,9 +181,40 @@ def test_many_pixels_that_compress_well_go_up_whole(tmp_path: Path) -> None:
         normalisation=Normalisation(mean=(0.5,), std=(0.25,)),
         recipe=None,
         source=None,
+        **changes,
     )
+    return save_artifact(path, draft)
+
+
+def test_many_pixels_that_compress_well_go_up_whole(tmp_path: Path) -> None:
     (tmp_path / "staged").mkdir()
-    assert stage(save_artifact(tmp_path / "a", draft), tmp_path / "staged", max_parquet_bytes=1600).parquet == "full"
+    artifact = bank(tmp_path / "a", side=40)
+    assert stage(artifact, tmp_path / "staged", max_parquet_bytes=1600).parquet == "full"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"dtype": "float32"}, "none: samples are float32"), ({"classes": ("a", "a")}, "none: two")]
+)
+def test_what_a_parquet_cannot_hold_goes_up_without_one_and_that_is_said(
+    changes: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "staged").mkdir()
+    staged = stage(bank(tmp_path / "a", side=8, **changes), tmp_path / "staged", max_parquet_bytes=10**6)
+    assert staged.parquet.startswith(told)
+    assert staged.table is None
+
+
+def test_tables_that_were_published_once_are_not_made_again(digits: CondensedArtifact, tmp_path: Path) -> None:
+    table = b"made on another machine"
+    fields = json.loads((digits.path / "config.json").read_bytes())
+    name = "data/train-00000-of-00001.parquet"
+    fields["files"][name] = {"size": len(table), "sha256": hashlib.sha256(table).hexdigest()}
+    (digits.path / "config.json").write_bytes(pretty(seal(fields)))
+    (digits.path / "data").mkdir()
+    (digits.path / name).write_bytes(table)
+    staged = stage(gendata.open_artifact(digits.path), tmp_path, max_parquet_bytes=1000)
+    assert staged.paths[name] == digits.path / name
+    assert staged.manifest.digest == seal(fields)["digest"]
 
 
 def test_without_a_parquet_the_card_still_names_a_configuration(digits: CondensedArtifact) -> None:

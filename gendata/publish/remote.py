@@ -11,7 +11,7 @@ from gendata.artifact.canonical import parse_json
 from gendata.artifact.layout import CARD, MANIFEST
 from gendata.artifact.manifest import FORMAT, MAX_MANIFEST_BYTES
 from gendata.errors import ArtifactError, HubError
-from gendata.hub_access import HubAccess, ask
+from gendata.hub_access import HubAccess, ask, is_missing
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -101,14 +101,12 @@ class Remote:
         return {ref.name: ref.target_commit for ref in refs.tags}
 
     def _info(self) -> Any:
-        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
         try:
             return self.api.repo_info(self.repo, repo_type="dataset")
-        except GatedRepoError:
+        except Exception as error:
+            if is_missing(error):
+                return None
             raise
-        except RepositoryNotFoundError:
-            return None
 
     def _files(self, commit: str) -> dict[str, RemoteFile]:
         from huggingface_hub.hf_api import RepoFile

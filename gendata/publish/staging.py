@@ -72,8 +72,12 @@ def _tables(
     artifact: CondensedArtifact, folder: Path, most: int, on_progress: OnProgress | None
 ) -> tuple[Table, dict[str, Path]]:
     """The frozen set as parquet files, by name; a preview of one that takes more than `most` bytes."""
-    dataset = GeneratedDataset(artifact)
     soft = artifact.soft_labels is not None
+    published = _published_tables(artifact)
+    num_bytes = sum(path.stat().st_size for path in published.values())
+    if 0 < num_bytes <= most:
+        return Table(False, artifact.manifest.num_frozen, num_bytes, soft), published
+    dataset = GeneratedDataset(artifact)
     if soft:
         dataset = dataset.with_labels("soft")
     is_preview = _estimated_bytes(artifact, enough=most) > most
@@ -83,6 +87,13 @@ def _tables(
     made = [path for path in exporter.write(dataset, folder / "export") if path.suffix == ".parquet"]
     table = Table(is_preview, len(dataset), sum(path.stat().st_size for path in made), soft)
     return table, {f"data/{path.name.replace('train', table.split, 1)}": path for path in made}
+
+
+def _published_tables(artifact: CondensedArtifact) -> dict[str, Path]:
+    """Those that an artifact was pulled with: made again elsewhere, they could differ in the last bit of a pixel."""
+    names = [name for name in artifact.manifest.files if name.startswith("data/train-")]
+    paths = {name: artifact.path / name for name in names}
+    return paths if all(path.is_file() for path in paths.values()) else {}
 
 
 def _estimated_bytes(artifact: CondensedArtifact, *, enough: int) -> int:

@@ -189,6 +189,12 @@ def test_a_repository_of_something_else_is_said_to_be_what_it_is(
         load("org/other")
 
 
+def test_a_model_is_said_to_be_one(hub: Any, load: Callable[..., Any]) -> None:
+    hub.seed("org/bert", {"config.json": b"{}"}, kind="model")
+    with pytest.raises(HubError, match="org/bert: is a model, and gendata reads data sets"):
+        load("org/bert")
+
+
 def test_a_newer_format_says_what_to_upgrade(hub: Any, load: Callable[..., Any], files: dict[str, bytes]) -> None:
     fields = {**json.loads(files["config.json"]), "min_reader": 7, "format_version": 7}
     hub.seed("org/digits", {**files, "config.json": pretty(seal(fields))})

@@ -17,7 +17,7 @@ import gendata
 from gendata.fetch import shipped_folder
 from gendata.publish.push import push_to_hub
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")]
 
 HF = ("-m", "huggingface_hub.cli.hf")
 SAMPLES = """
