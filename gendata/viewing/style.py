@@ -42,7 +42,8 @@ CSS = """
 .gd-head { font-size: 13px; font-weight: 600; }
 .gd-synthetic-word { color: var(--synthetic); }
 .gd-real-word { color: var(--real); }
-.gd-strip { display: grid; grid-template-columns: repeat(var(--columns, 10), minmax(0, 1fr)); gap: 4px; }
+.gd-strip { display: grid; grid-template-columns: repeat(var(--columns, 10), minmax(0, 1fr)); gap: 4px;
+  max-width: calc(var(--columns, 10) * 104px); }
 .gd-strip img, .gd-film img { width: 100%; height: auto; display: block; border-radius: 2px; margin: 0; }
 .gd-sharp img { image-rendering: pixelated; }
 .gd-one { align-items: start; }
