@@ -116,6 +116,8 @@ def litdata_loader(folder: Path, jpegs: list[bytes], labels: list[int], batch: i
             row = super().__getitem__(index)
             return _decoded(row["image"]), row["label"]
 
+    for name in ("DATA_OPTIMIZER_CACHE_FOLDER", "DATA_OPTIMIZER_DATA_CACHE_FOLDER"):
+        os.environ[name] = str(folder.parent / name.lower())  # else folders of a general name beside other people's
     pairs = list(zip(jpegs, labels, strict=True))
     litdata.optimize(fn=_row, inputs=pairs, output_dir=str(folder), chunk_bytes="16MB", num_workers=1, verbose=False)
     return lambda workers: litdata.StreamingDataLoader(
