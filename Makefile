@@ -1,7 +1,7 @@
 # Two doors: `make demo` and `make test`. Both make their own environment in .venv, or use VENV=path.
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install
 SHIPPED := $(shell find gendata recipes hub -type f -not -name '*.pyc')
@@ -26,7 +26,7 @@ demo: $(VENV)/.installed-demo
 	@echo "    README.md                                               load it in four lines"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .

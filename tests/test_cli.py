@@ -54,10 +54,10 @@ def test_every_help_shows_two_examples_of_that_command(command: Command, path: t
 
 def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     assert {" ".join(path) for path in ALL} == {
-        "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense", "info",
-        "verify", "annotate", "sample", "import", "export", "evaluate", "baseline", "protocol", "protocol list", "protocol show",
-        "protocol diff", "teacher", "teacher train", "teacher info", "push", "pull", "hub", "hub list",
-        "hub search", "env",
+        "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense",
+        "info", "verify", "annotate", "sample", "import", "export", "evaluate", "baseline", "protocol",
+        "protocol list", "protocol show", "protocol diff", "teacher", "teacher train", "teacher info", "push", "pull",
+        "hub", "hub list", "hub search", "env",
     }  # fmt: skip
 
 
@@ -341,7 +341,8 @@ def test_a_report_for_people_is_one_table_and_says_what_could_not_be_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     print_report(REPORT, as_json=False)
-    header, line, told, skipped = capsys.readouterr().out.splitlines()
+    header, line, told, status, skipped = capsys.readouterr().out.splitlines()
+    assert status == "quick/v1 is not shown equal to a published loop"
     assert header.index("mode") == line.index("frozen(30)")
     assert "91.3 ± 0.4" in line
     assert "quick/v1" in told

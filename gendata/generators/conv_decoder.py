@@ -49,7 +49,8 @@ class ConvDecoder(Generator):
     spatial and C_r over channels: a dense stem would hold D x channels x grid weights, this one rank x (D + grid +
     channels). Then per level `depths` convolutions, each scaled and shifted by a linear map of u (FiLM, Perez et al.
     2018), bilinear upsampling between levels, and a 3x3 head at 1/shuffle of the resolution whose channels are
-    shuffled into pixels (Shi et al. 2016): nothing runs at full resolution. No normalisation, so no sample depends on another.
+    shuffled into pixels (Shi et al. 2016): nothing runs at full resolution. No normalisation, so no sample depends on
+    another.
 
     Differs from the paper (arXiv:2309.07698): its generator is not public; this one is ours, drawn for few bytes and
     few multiply-accumulates per image.

@@ -87,4 +87,4 @@ def test_trials_are_equally_long_and_show_every_image_of_the_largest_sheet() -> 
 
 def test_where_no_image_per_class_fits_the_row_says_so(bench: Bench) -> None:
     with pytest.raises(SpecError, match="20 bytes"):
-        equal_bytes_real(replace(bench, artifact_bytes=20))
+        equal_bytes_real(replace(bench, artifact_bytes=20, decided={})).feed(0)
