@@ -24,6 +24,7 @@ __all__ = [
     "list_recipes",
     "load_condensed",
     "load_recipe",
+    "mix",
     "open_artifact",
     "push_to_hub",
 ]
@@ -42,6 +43,7 @@ _HOME = {
     "list_recipes": "gendata.recipe",
     "load_condensed": "gendata.fetch",
     "load_recipe": "gendata.recipe",
+    "mix": "gendata.dataset.mixture",
     "open_artifact": "gendata.artifact.artifact",
     "push_to_hub": "gendata.publish.push",
 }
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from gendata.condensation import condense
     from gendata.dataset.batch import collate
     from gendata.dataset.generated import GeneratedDataset
+    from gendata.dataset.mixture import mix
     from gendata.errors import GendataError
     from gendata.evaluation import evaluate
     from gendata.exporters.exporting import export_artifact

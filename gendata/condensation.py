@@ -218,6 +218,7 @@ class _Job:
         import torch
 
         from gendata.artifact.artifact import Draft, Normalisation, open_artifact, save_artifact
+        from gendata.dataset.grid import draft_preview
 
         if not self.accelerator.is_main_process:
             self.accelerator.wait_for_everyone()
@@ -239,7 +240,7 @@ class _Job:
             license=facts.license,
             citation=facts.citation,
         )
-        artifact = save_artifact(out, draft)
+        artifact = save_artifact(out, draft, preview=draft_preview(draft))
         folder.forget()
         self.accelerator.wait_for_everyone()
         return artifact

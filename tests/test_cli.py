@@ -56,8 +56,8 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     assert {" ".join(path) for path in ALL} == {
         "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense",
         "info", "verify", "annotate", "sample", "import", "export", "evaluate", "baseline", "protocol",
-        "protocol list", "protocol show", "protocol diff", "teacher", "teacher train", "teacher info", "push", "pull",
-        "hub", "hub list", "hub search", "env",
+        "protocol list", "protocol show", "protocol diff", "teacher", "teacher train", "teacher info", "view", "push",
+        "pull", "hub", "hub list", "cache", "cache list", "cache clear", "hub search", "env",
     }  # fmt: skip
 
 

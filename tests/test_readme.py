@@ -40,7 +40,7 @@ def test_every_python_block_runs_in_order(
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_of_a_block_is_one_that_gendata_knows(line: str, command: Callable[..., Any]) -> None:
     words = shlex.split(line)[1:]
-    name = words[:2] if words[0] in ("recipe", "protocol", "teacher") else words[:1]
+    name = words[:2] if words[0] in ("recipe", "protocol", "teacher", "hub", "cache") else words[:1]
     shown = command(*name, "--help")
     assert shown.code == 0
     for option in (word for word in words if word.startswith("--")):

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import gendata
-from gendata.cli import artifacts, evaluation, hub, imports, recipes, teachers
+from gendata.cli import artifacts, cache, evaluation, hub, imports, recipes, teachers, viewing
 from gendata.cli.arguments import JsonOption
 from gendata.cli.printing import fault_text, print_facts, print_json
 from gendata.errors import GendataError
@@ -89,7 +89,9 @@ app.command("evaluate")(evaluation.evaluate_command)
 app.command("baseline")(evaluation.baseline)
 app.add_typer(evaluation.protocol_app, name="protocol")
 app.add_typer(teachers.teacher_app, name="teacher")
+app.command("view")(viewing.view_command)
 app.command("push")(hub.push)
 app.command("pull")(hub.pull)
 app.add_typer(hub.hub_app, name="hub")
+app.add_typer(cache.cache_app, name="cache")
 app.command("env")(_env)

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 
 from gendata.artifact.artifact import CondensedArtifact
+from gendata.artifact.draft import Draft
 from gendata.artifact.layout import replace_file
+from gendata.artifact.sampling import fresh_key, frozen_key, sample_images
+from gendata.artifact.space import pictures
 from gendata.errors import SpecError
 
 _TILE_PX = 48  # smallest side of a tile: an 8 x 8 digit is shown at six times its size
 _GAP_PX = 2
 _GAP_GREY = 255
+_PREVIEW_SIDE = 10  # rows and columns of a preview
 _MAX_CLASSES = 100  # rows of a sheet; more than that nobody looks at
 
 
@@ -94,3 +98,21 @@ def write_grid(path: Path, x_u8: Tensor) -> None:
         replace_file(path, grid_png(x_u8))
     except OSError as error:
         raise SpecError(f"cannot be written: {error.strerror}", where=str(path), expected="a place to write") from None
+
+
+def draft_preview(draft: Draft) -> bytes:
+    """A PNG of a draft's samples, a row for each of the first ten classes: stored ones, new ones where these are few."""
+    draft.law.prepare()
+    fresh = draft.ipc < _PREVIEW_SIDE and draft.law.num_distinct_per_class is None
+    rows = min(_PREVIEW_SIDE, draft.spec.num_classes)
+    columns = _PREVIEW_SIDE if fresh else min(_PREVIEW_SIDE, draft.ipc)
+    if fresh:
+        key = fresh_key(np.arange(rows * columns), samples_per_class=columns, seed=0, epoch=0)
+    else:
+        index = np.arange(rows)[:, None] * draft.ipc + np.arange(columns)
+        key = frozen_key(index.reshape(-1), ipc=draft.ipc, seed=draft.frozen_seed)
+    dtype = getattr(torch, draft.dtype)
+    x = sample_images(draft.generator, draft.law, **key, micro_batch=draft.micro_batch, dtype=dtype)
+    normal = draft.normalisation
+    x_u8 = pictures(x, draft.space, mean=normal.mean, std=normal.std)
+    return grid_png(x_u8.reshape(rows, columns, *draft.spec.shape))

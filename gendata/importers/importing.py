@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from gendata.artifact.artifact import CondensedArtifact, Draft, save_artifact
-from gendata.artifact.sampling import frozen_key, sample_images
-from gendata.artifact.space import pictures
-from gendata.dataset.grid import grid_png
+from gendata.artifact.artifact import CondensedArtifact, save_artifact
+from gendata.dataset.grid import draft_preview
 from gendata.errors import SourceError, SpecError
 from gendata.importers.drafts import bank_draft, generator_draft
 from gendata.importers.layout import Files, ImageSet, Layout
@@ -18,8 +14,6 @@ from gendata.importers.wanted import Wanted
 from gendata.registry import Registry
 
 LAYOUTS = Registry("layout", "gendata.importers")
-
-_PREVIEW_SIDE = 10  # rows and columns of the preview
 
 
 def import_artifact(
@@ -51,7 +45,7 @@ def import_artifact(
         draft = bank_draft(found, layout=chosen.name, wanted=said, where=str(path))
     else:
         draft = generator_draft(found, layout=chosen.name, wanted=said, where=str(path))
-    return save_artifact(out, draft, preview=_preview(draft))
+    return save_artifact(out, draft, preview=draft_preview(draft))
 
 
 def _chosen(files: Files, name: str | None, wanted: Wanted) -> Layout:
@@ -69,15 +63,3 @@ def _chosen(files: Files, name: str | None, wanted: Wanted) -> Layout:
         "is of no layout known here", where=str(files.path), expected=", ".join(TABLE),
         remedy="Name the layout: --layout NAME; or write the images as a folder per class.",
     )  # fmt: skip
-
-
-def _preview(draft: Draft) -> bytes:
-    rows, columns = min(_PREVIEW_SIDE, draft.spec.num_classes), min(_PREVIEW_SIDE, draft.ipc)
-    index = (torch.arange(rows)[:, None] * draft.ipc + torch.arange(columns)).reshape(-1).numpy()
-    key = frozen_key(index, ipc=draft.ipc, seed=draft.frozen_seed)
-    draft.law.prepare()
-    x = sample_images(draft.generator, draft.law, **key, micro_batch=32, dtype=getattr(torch, draft.dtype))
-    normal = draft.normalisation
-    return grid_png(
-        pictures(x, draft.space, mean=normal.mean, std=normal.std).reshape(rows, columns, *draft.spec.shape)
-    )

@@ -1,0 +1,14 @@
+"""The viewer as a Space: one artifact, named by the variable GENDATA_ARTIFACT."""
+
+import os
+
+from gendata.fetch import locate, open_located
+from gendata.hub_access import HubAccess
+from gendata.viewer import build, launch_options, real_images
+
+name = os.environ.get("GENDATA_ARTIFACT", "digits")
+artifact = open_located(locate(name), HubAccess(), verify="hash", whole=True)
+demo = build(artifact, real=real_images(artifact))
+
+if __name__ == "__main__":
+    demo.launch(server_name="0.0.0.0", **launch_options())
