@@ -101,7 +101,7 @@ def write_grid(path: Path, x_u8: Tensor) -> None:
 
 
 def draft_preview(draft: Draft) -> bytes:
-    """A PNG of a draft's samples, a row for each of the first ten classes: stored ones, new ones where these are few."""
+    """A PNG of samples of a draft, a row for each of ten classes: stored ones, new ones where these are few."""
     draft.law.prepare()
     fresh = draft.ipc < _PREVIEW_SIDE and draft.law.num_distinct_per_class is None
     rows = min(_PREVIEW_SIDE, draft.spec.num_classes)
