@@ -308,7 +308,7 @@ def random_artifact(out: Path, channels: int, size: int, ipc: int, options: dict
         spec=spec,
         ipc=ipc,
         frozen_seed=0,
-        micro_batch=16,
+        micro_batch=64,
         storage="f16",
         normalisation=Normalisation(mean=(0.5,) * channels, std=(0.25,) * channels),
         recipe=None,
