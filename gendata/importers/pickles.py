@@ -120,7 +120,7 @@ def _refusal(fault: dict[str, str], path: Path) -> SourceError:
     elif fault["kind"] == "Refused":
         what = message
     else:
-        what = f"cannot be read as tensors and plain containers ({' '.join(message.split())[:200]})"
+        what = f"cannot be read as tensors and plain containers ({fault['kind']}: {' '.join(message.split())[:200]})"
     return SourceError(what, where=str(path), remedy=_ASK)
 
 
