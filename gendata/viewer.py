@@ -126,7 +126,9 @@ def build(artifact: CondensedArtifact, *, real: RealImages | None = None) -> gra
     """
     gr = _gradio()
     real = real or RealImages(None, "none were given")
-    with gr.Blocks(analytics_enabled=False, title=f"{tables.title(artifact)}: gendata", fill_width=False) as demo:
+    title = f"{tables.title(artifact)}: gendata"
+    demo: gradio.Blocks = gr.Blocks(analytics_enabled=False, title=title, fill_width=False)
+    with demo:
         gr.HTML(tables.header(artifact))
         with gr.Tab("Samples"):
             _samples_tab(gr, demo, artifact, real.split)
