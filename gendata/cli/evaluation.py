@@ -47,6 +47,9 @@ JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes that t
 AnewOption = Annotated[
     bool, typer.Option("--anew", help="Train every network, also those that an earlier evaluation finished here.")
 ]
+SplitOption = Annotated[
+    str, typer.Option("--split", metavar="test|validation", help="Whose images score; validation: for choices alone.")
+]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu or cuda; none: a GPU if there is one.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 ReportOption = Annotated[
@@ -70,6 +73,7 @@ def evaluate_command(
     ] = False,
     jobs: JobsOption = 1,
     anew: AnewOption = False,
+    split: SplitOption = "test",
     device: DeviceOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -87,6 +91,8 @@ def evaluate_command(
     from gendata.evaluation.record import record_report
     from gendata.progress_bars import evaluation_bar
 
+    if split != "test" and (write or out is not None):
+        raise SpecError(f"--split {split} is for choices", expected="neither --write nor --out beside it")
     if out is not None:
         from gendata.evaluation.page import check_report_folder
 
@@ -108,6 +114,7 @@ def evaluate_command(
             progress=bar,
             jobs=jobs,
             resume=not anew,
+            split=split,  # type: ignore[arg-type]
             seed=seed,
         )
     print_report(report, as_json=as_json)  # first: nothing that fails while writing may lose what was measured
@@ -133,6 +140,7 @@ def baseline(
     data: DataOption = None,
     jobs: JobsOption = 1,
     anew: AnewOption = False,
+    split: SplitOption = "test",
     device: DeviceOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -164,6 +172,7 @@ def baseline(
             progress=bar,
             jobs=jobs,
             resume=not anew,
+            split=split,  # type: ignore[arg-type]
             seed=seed,
         )
     print_report(report, as_json=as_json)

@@ -94,7 +94,9 @@ def print_report(report: Report, *, as_json: bool) -> None:
         return
     print_table(report.columns(), report.cells())
     networks = ", ".join(report.networks)
-    typer.echo(f"{report.protocol}, {clean(networks)}, {report.source}: test accuracy, mean ± std over n networks")
+    typer.echo(
+        f"{report.protocol}, {clean(networks)}, {report.source}: {report.split} accuracy, mean ± std over n networks"
+    )
     statuses = {row.protocol: row.status for row in report.rows}
     loops = {"exact": "shown equal to the published loop", "implemented": "not shown equal to a published loop"}
     typer.echo("; ".join(f"{name} is {loops.get(status, status)}" for name, status in statuses.items()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
+    from gendata.evaluation.bench import TestedOn
     from gendata.evaluation.progress import Progress
     from gendata.evaluation.protocol import Protocol
     from gendata.evaluation.report import Report
@@ -29,6 +30,7 @@ def evaluate(
     progress: Progress | None = None,
     jobs: int = 1,
     resume: bool = True,
+    split: TestedOn = "test",
     seed: int = 0,
 ) -> Report:
     """Trains students on the artifact and on its baselines, and tests them on real images.
@@ -56,6 +58,9 @@ def evaluate(
         jobs: processes that train networks side by side.
         resume: networks that an earlier evaluation finished on this machine, with everything equal, are not trained
             again; results are kept in $GENDATA_CACHE/evaluations.
+        split: whose images score the networks: "test", or "validation", what condensations hold out of train, on which
+            settings are chosen. Such rows are never kept beside an artifact. An artifact from elsewhere may have been
+            made from those images.
         seed: of everything random: initialisations, shuffles, augmentations, baselines' draws.
 
     Raises:
@@ -78,6 +83,7 @@ def evaluate(
         progress=progress,
         jobs=jobs,
         resume=resume,
+        split=split,
         seed=seed,
     )
     return evaluate_artifact(artifact, conditions, protocol=protocol, source=source, data_root=data_root)
@@ -98,6 +104,7 @@ def evaluate_real(
     progress: Progress | None = None,
     jobs: int = 1,
     resume: bool = True,
+    split: TestedOn = "test",
     seed: int = 0,
 ) -> Report:
     """The rows of real images alone, for a budget that no artifact has to have.
@@ -106,7 +113,8 @@ def evaluate_real(
         source: the real data.
         ipc: images per class of a pass.
         num_bytes: what equal-bytes-real may cost; 0: that row is left out.
-        protocol, runs, rows, networks, teacher, corruptions, device, progress, jobs, resume, seed: as of `evaluate`.
+        protocol, runs, rows, networks, teacher, corruptions, device, progress, jobs, resume, split, seed: as of
+            `evaluate`.
 
     Raises:
         As `evaluate`.
@@ -123,6 +131,7 @@ def evaluate_real(
         progress=progress,
         jobs=jobs,
         resume=resume,
+        split=split,
         seed=seed,
     )
     subject = Subject(source=source, ipc=ipc, artifact_bytes=num_bytes)

@@ -56,7 +56,7 @@ def real_stream(bench: Bench) -> RowPlan:
 
 
 def real_full(bench: Bench) -> RowPlan:
-    """All of train, in passes of its own: what the data itself gives."""
+    """All of train, less the images that score, in passes of its own: what the data itself gives."""
     protocol = msgspec.structs.replace(
         bench.protocol, epochs=bench.protocol.full_epochs, drawing="whole-set", batching="shuffled-keep-last"
     )
@@ -67,7 +67,8 @@ def real_full(bench: Bench) -> RowPlan:
         distinct_images=len(bench.train.y),
         num_bytes=len(bench.train.y) * bench.spec.num_pixels,
     )
-    return RowPlan(name="real-full", mode="real", feed=lambda seed: feed, follows_from="data", note=_FULL)
+    note = _FULL if bench.tested_on == "test" else ""
+    return RowPlan(name="real-full", mode="real", feed=lambda seed: feed, follows_from="data", note=note)
 
 
 _FULL = "trained on all of train, also on what is held out for choices elsewhere"

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gendata.labels.teacher import Teacher
 
 
+TestedOn = Literal["test", "validation"]  # whose images score a network; choices are made on "validation"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bench:
     """Everything a row needs. Baselines see only `pool`: train without the images on which choices are made."""
@@ -44,6 +47,7 @@ class Bench:
     teacher: Teacher | None = None
     learned_lr: float | None = None  # that the artifact carries
     corruptions: tuple[str, ...] = ()  # of test images, on which every network is tested as well
+    tested_on: TestedOn = "test"
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     threads: int = field(default_factory=torch.get_num_threads)  # of each process that trains
@@ -122,15 +126,17 @@ class Bench:
 
     @property
     def train(self) -> Split:
-        return self.source.split("train")
+        """All that a network may be trained on: without the images that score it."""
+        return self.source.split("train") if self.tested_on == "test" else self.pool
 
     @property
     def test(self) -> Split:
-        return self.source.split("test")
+        """The images that score a network."""
+        return self.source.split("test") if self.tested_on == "test" else self.validation
 
     @cached_property
     def test_digest(self) -> str:
-        """sha256 over test images and labels: the source's fingerprint is of train alone."""
+        """sha256 over the images and labels that score: the source's fingerprint is of train alone."""
         digest = hashlib.sha256(self.test.x.contiguous().numpy().data)
         digest.update(self.test.y.numpy().astype("<i8").tobytes())
         return digest.hexdigest()
@@ -147,7 +153,7 @@ class Bench:
 
     @cached_property
     def _parts(self) -> tuple[Split, Split]:
-        return hold_out(self.train)
+        return hold_out(self.source.split("train"))
 
 
 @dataclass(frozen=True, kw_only=True)

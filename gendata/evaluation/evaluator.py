@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
@@ -19,7 +19,7 @@ from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.errors import GendataError, RecipeError, SourceError, SpecError, unknown_name
 from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.baselines import random_real, real_full, real_stream
-from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.bench import Bench, RowPlan, TestedOn
 from gendata.evaluation.corrupted_test import known_corruptions
 from gendata.evaluation.devices import device_of
 from gendata.evaluation.equal_bytes import equal_bytes_real, equal_bytes_steps
@@ -79,6 +79,7 @@ class Conditions:
     progress: Progress | None = None
     jobs: int = 1
     resume: bool = True
+    split: TestedOn = "test"
     seed: int = 0
 
 
@@ -113,6 +114,8 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     for record in records:
         require_runnable(record)
     _check_runs(conditions.runs)
+    if conditions.split not in get_args(TestedOn):
+        raise SpecError(f"split is {conditions.split!r}", expected=" or ".join(map(repr, get_args(TestedOn))))
     if conditions.teacher is not None and not any(record.teacher for record in records):
         raise SpecError(
             f"{_full_name(protocol)} takes no labels from a teacher",
@@ -235,6 +238,7 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
         teacher=_teacher(protocol, conditions.teacher, spec=source.spec),
         learned_lr=_learned_lr(artifact),
         corruptions=known_corruptions(conditions.corruptions, spec=source.spec),
+        tested_on=conditions.split,
         seed=conditions.seed,
         device=device_of(conditions.device),
         threads=threads_per_job(conditions.jobs),

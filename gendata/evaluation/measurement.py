@@ -149,6 +149,7 @@ def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[
         network=protocol.network,
         protocol=protocol.name,
         status=protocol.status,
+        split=bench.tested_on,
         selects_on_test=protocol.selects_on_test,
         labels="teacher" if protocol.teacher else plan.labels,
         seeds=seeds,

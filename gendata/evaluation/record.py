@@ -10,7 +10,7 @@ import msgspec
 from gendata.artifact.amend import write_evaluations
 from gendata.artifact.artifact import open_artifact
 from gendata.artifact.seals import key_of, sealed
-from gendata.errors import IntegrityError
+from gendata.errors import IntegrityError, SpecError
 from gendata.evaluation.report import Report
 
 
@@ -19,7 +19,15 @@ def record_report(path: str | Path, report: Report) -> None:
 
     Raises:
         IntegrityError: the report is of another artifact.
+        SpecError: its rows were scored on validation images, which are for choices alone.
     """
+    if report.split != "test":
+        raise SpecError(
+            f"the rows were scored on {report.split} images",
+            where=str(path),
+            expected="rows of test images, once all choices are made",
+            remedy="Evaluate again without --split.",
+        )
     artifact = open_artifact(path)
     if report.artifact_id != artifact.artifact_id:
         raise IntegrityError(

@@ -10,7 +10,7 @@ from gendata.evaluation.result import CurvePoint
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One measured row. Accuracies are fractions of the test set."""
+    """One measured row. Accuracies are fractions of the images of `split`."""
 
     name: str  # "artifact", "random-real", "equal-bytes-real", "real-stream", "real-full"
     mode: str  # "frozen(100)", "fresh-matched", "fresh@10k"; "real" for baselines
@@ -25,6 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     protocol: str
     status: str = "implemented"  # of the protocol; or exact
+    split: str = "test"  # whose images scored it; "validation": held out of train, for choices, never a result
     selects_on_test: bool = False  # the accuracy was picked by looking at test data
     labels: str = "hard"  # or "soft" (stored), "teacher"
     seeds: tuple[int, ...]  # one per network: decides everything random about it
@@ -76,7 +77,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def columns(self) -> list[str]:
         """Titles of what `cells` returns."""
-        return [*(["protocol", "network"] if self.is_mixed else []), *_HEADER]
+        named = [f"{self.split} accuracy %" if name == _ACCURACY else name for name in _HEADER]
+        return [*(["protocol", "network"] if self.is_mixed else []), *named]
+
+    @property
+    def split(self) -> str:
+        """Whose images scored the rows."""
+        return self.rows[0].split if self.rows else "test"
 
     @property
     def is_mixed(self) -> bool:
@@ -84,12 +91,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return len({(row.protocol, row.network) for row in self.rows}) > 1
 
 
-_HEADER = ["row", "mode", "test accuracy %", "n", "bytes", "images seen", "distinct", "steps", "passes"]
+_ACCURACY = "accuracy %"
+_HEADER = ["row", "mode", _ACCURACY, "n", "bytes", "images seen", "distinct", "steps", "passes"]
 
 
 def cells_of(row: Row, *, several: bool = False) -> list[str]:
     """The row as texts; with `several`, protocol and network first."""
-    picked = ", picked on test data" if row.selects_on_test else ""
+    picked = f", picked on {row.split} data" if row.selects_on_test else ""
     spread = f" ± {100 * row.std:.1f}" if row.n > 1 else ""  # one network has none
     return [
         *([row.protocol, row.network] if several else []),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
@@ -21,7 +22,7 @@ from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.report import Row
 from gendata.recipe import Choice, EvaluationPlan
-from gendata.sources.source import Source, open_source
+from gendata.sources.source import Source, hold_out, open_source
 
 TINY = msgspec.structs.replace(
     QUICK, name="tiny/v1", network="convnet1-w4-in", epochs=3, extra_pass=True, batch=16, full_epochs=1, runs=2
@@ -306,3 +307,24 @@ def test_classes_in_another_order_are_refused(artifact: CondensedArtifact, sourc
 
     with pytest.raises(SpecError, match="another order"):
         evaluate(artifact, protocol=TINY, rows=("frozen",), source=Turned(None))
+
+
+def test_validation_rows_are_scored_on_images_that_no_row_is_trained_on(bench: Bench, source: Source) -> None:
+    choosing = replace(bench, tested_on="validation")
+    fit, held_out = hold_out(source.split("train"))
+    assert torch.equal(choosing.test.x, held_out.x)
+    assert torch.equal(choosing.train.x, fit.x)
+    assert choosing.test_digest != bench.test_digest
+    assert real_full(choosing).note == ""
+    assert real_full(choosing).feed(0).images(0)[1].tolist() == fit.y.tolist()
+
+
+def test_a_row_and_its_table_say_which_images_scored_them(artifact: CondensedArtifact) -> None:
+    chosen: dict[str, Any] = {"protocol": TINY, "rows": ("frozen",), "runs": 1}
+    tested, chosen_on = evaluate(artifact, **chosen), evaluate(artifact, split="validation", **chosen)
+    assert (tested.rows[0].split, chosen_on.rows[0].split) == ("test", "validation")
+    assert "test accuracy %" in tested.columns()
+    assert "validation accuracy %" in chosen_on.columns()
+    assert tested.rows[0].reported != chosen_on.rows[0].reported
+    with pytest.raises(SpecError, match="split is 'train'; expected 'test' or 'validation'"):
+        evaluate(artifact, split="train", **chosen)  # type: ignore[arg-type]

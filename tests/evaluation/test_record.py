@@ -10,7 +10,7 @@ import pytest
 
 import gendata
 from gendata._environment import environment
-from gendata.errors import IntegrityError
+from gendata.errors import IntegrityError, SpecError
 from gendata.evaluation.record import record_report
 from gendata.evaluation.report import Report, Row
 
@@ -82,3 +82,10 @@ def test_a_row_measured_again_replaces_the_older_one_and_no_other(artifact: gend
 def test_a_report_of_another_artifact_is_refused(artifact: gendata.CondensedArtifact) -> None:
     with pytest.raises(IntegrityError, match="which the report is about"):
         record_report(artifact.path, report("0" * 64, ROW))
+
+
+def test_rows_of_validation_images_are_never_kept(artifact: gendata.CondensedArtifact) -> None:
+    row = msgspec.structs.replace(ROW, split="validation")
+    with pytest.raises(SpecError, match="scored on validation images"):
+        record_report(artifact.path, report(artifact.artifact_id, row))
+    assert artifact.evaluations() == []

@@ -56,7 +56,7 @@ def write_report(
 
     Raises:
         MissingExtraError: a package that draws is not installed.
-        SpecError: `out` is a file or cannot be written.
+        SpecError: `out` is a file or cannot be written, or the rows are of another split than test.
         ArtifactError: the folder is no sound artifact.
     """
     from gendata.evaluation.page.materials import gathered

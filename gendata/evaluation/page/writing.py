@@ -24,6 +24,10 @@ def check_folder(out: Path) -> None:
 
 def write(report: Report, out: Path, given: Materials) -> list[Path]:
     """See `gendata.evaluation.page.write_report`."""
+    if report.split != "test":
+        raise SpecError(
+            f"the rows were scored on {report.split} images", expected="test images, of which the page tells"
+        )
     contents = {
         JSON: report.to_json(),
         MARKDOWN: markdown(report, given.artifact, missing(report, given)).encode("utf-8"),

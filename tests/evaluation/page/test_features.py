@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gendata.artifact.artifact import CondensedArtifact
 from gendata.errors import SpecError
+from gendata.evaluation import onlooker
 from gendata.evaluation.page import embedding
 from gendata.evaluation.page.features import feature_map
 from gendata.sources.source import Source
@@ -62,7 +63,7 @@ def test_two_images_span_no_plane() -> None:
 def test_a_small_network_learns_the_real_images_and_compares(
     artifact: CondensedArtifact, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "_LESSON", msgspec.structs.replace(embedding._LESSON, epochs=4))
+    monkeypatch.setattr(onlooker, "LESSON", msgspec.structs.replace(onlooker.LESSON, epochs=4))
     monkeypatch.setattr(embedding, "_MOST_IMAGES", 200)
     found = embedding.learned_features(artifact, source)
     again = embedding.learned_features(artifact, source)
