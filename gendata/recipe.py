@@ -22,6 +22,7 @@ from gendata.registry import GENERATORS, LATENTS, METHODS, SOURCES, typed_option
 _MAX_RECIPE_BYTES = 64 * 1024  # a recipe is a page of text; a larger file is something else
 _MAX_DEPTH = 16  # of nested groups; a parser that recurses is never given more
 _MAX_SEED = 2**63 - 1
+SWEEPS = "sweeps/"  # of the shipped names: files that vary recipes, see `gendata.sweeping`
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,9 +139,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def list_recipes() -> list[str]:
-    """Names of the shipped recipes, sorted: "<source>/<method>-<budget>"."""
+    """Names of the shipped recipes, sorted: "<source>/<method>-<budget>"; files in sweeps/ are none."""
     root = shipped("recipes")
-    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+    names = (path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+    return sorted(name for name in names if not name.startswith(SWEEPS))
 
 
 def recipe_path(name_or_file: str | Path) -> Path:
@@ -171,11 +173,18 @@ def load_recipe(name_or_file: str | Path, *, overrides: tuple[str, ...] = ()) ->
     return parse_recipe(_read_text(path), where=str(path), overrides=overrides)
 
 
+def read_fields(path: Path) -> dict[str, Any]:
+    """The group of fields that a YAML file of plain values holds, read as strictly as a recipe.
+
+    Raises:
+        RecipeError: it cannot be read, or holds something else.
+    """
+    return _fields(_read_text(path), where=str(path))
+
+
 def parse_recipe(text: str, *, where: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """The recipe written in `text` (YAML)."""
-    fields = _parse_yaml(text, where=where)
-    if not isinstance(fields, dict):
-        raise RecipeError(f"holds {type(fields).__name__}", where=where, expected="a mapping of fields")
+    fields = _fields(text, where=where)
     for override in overrides:
         _apply(fields, override)
     recipe: Recipe = typed_options(Recipe, fields, where=where)
@@ -207,6 +216,13 @@ def override_choice(choice: Choice, overrides: tuple[str, ...], *, field: str) -
             _apply(fields, override)
     changed: Choice = typed_options(Choice, fields[field], where=f"--set {field}")
     return changed
+
+
+def _fields(text: str, *, where: str) -> dict[str, Any]:
+    fields = _parse_yaml(text, where=where)
+    if not isinstance(fields, dict):
+        raise RecipeError(f"holds {type(fields).__name__}", where=where, expected="a mapping of fields")
+    return fields
 
 
 def _read_text(path: Path) -> str:
@@ -303,8 +319,28 @@ def _apply(fields: dict[str, Any], override: str) -> None:
     *parents, last = steps = path.strip().split(".")
     if not all(steps):
         raise RecipeError(f"--set {override!r}", expected="names between the dots")
+    group: Any = fields
     for parent in parents:
-        fields = fields.setdefault(parent, {})
-        if not isinstance(fields, dict):
+        group = _entry(group, parent, path) if isinstance(group, list) else group.setdefault(parent, {})
+        if not isinstance(group, dict | list):
             raise RecipeError(f"{parent!r} is a value, not a group of fields", where=f"--set {path}")
-    fields[last] = _parse_yaml(value, where=f"--set {path}")
+    if isinstance(group, list):
+        entry = _entry(group, last, path)
+        raise RecipeError(
+            f"{last!r} is an entry of a list", where=f"--set {path}", expected=f"one of its fields: {', '.join(entry)}"
+        )
+    group[last] = _parse_yaml(value, where=f"--set {path}")
+
+
+def _entry(groups: list[Any], name: str, path: str) -> dict[str, Any]:
+    """The one entry of a list of groups that has this `name`."""
+    named = [group for group in groups if isinstance(group, dict) and group.get("name") == name]
+    if len(named) != 1:
+        known = ", ".join(str(group.get("name")) for group in groups if isinstance(group, dict)) or "nothing by name"
+        raise RecipeError(
+            f"{len(named) or 'no'} entries of the list are called {name!r}",
+            where=f"--set {path}",
+            expected=f"one; it holds {known}",
+            remedy="Write the list whole.",
+        )
+    return named[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gendata.errors import RecipeError, UnknownNameError
-from gendata.recipe import Recipe, Reference, list_recipes, load_recipe, parse_recipe
+from gendata.recipe import Recipe, Reference, list_recipes, load_recipe, override_recipe, parse_recipe
 
 TEXT = """\
 summary: A small one
@@ -108,6 +108,30 @@ def test_an_override_is_yaml_so_lists_numbers_and_text_keep_their_kind() -> None
 )
 def test_an_override_that_cannot_be_applied_says_why(override: str, message: str) -> None:
     assert message in fault("", override)
+
+
+def test_an_entry_of_a_list_of_named_groups_is_reached_by_its_name() -> None:
+    terms = "method.options.terms=[{name: a, weight: 1.0}, {name: b, weight: 2.0}]"
+    options = read("", terms, "method.options.terms.b.options.ratio=0.5", "method.options.terms.a.weight=0.0").method
+    assert options.options["terms"] == [
+        {"name": "a", "weight": 0.0},
+        {"name": "b", "weight": 2.0, "options": {"ratio": 0.5}},
+    ]
+    changed = override_recipe(read("", terms), ("method.options.terms.a.weight=3.0",))
+    assert changed.method.options["terms"][0]["weight"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("terms.c.weight", "no entries of the list are called 'c'; expected one; it holds a, a, b."),
+        ("terms.a.weight", "2 entries of the list are called 'a'"),
+        ("terms.b", "'b' is an entry of a list; expected one of its fields: name, weight"),
+    ],
+)
+def test_an_entry_that_no_name_tells_apart_is_refused(path: str, message: str) -> None:
+    terms = "method.options.terms=[{name: a}, {name: a}, {name: b, weight: 2.0}]"
+    assert message in fault("", terms, f"method.options.{path}=1")
 
 
 # --- what YAML offers and a recipe does not ---
