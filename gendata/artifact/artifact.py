@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,7 +21,7 @@ from gendata.artifact.modules import SOFT_LABELS, WHITENING_MATRIX, WHITENING_ME
 from gendata.artifact.probes import verify_probes
 from gendata.artifact.sampling import SampleKey, fresh_key, frozen_key, sample_images
 from gendata.artifact.space import SpaceName, SpaceTransform, Whitener, fit_whitening, pictures
-from gendata.artifact.weights import check_header, read_weights
+from gendata.artifact.weights import check_header, decode_weights, read_weights
 from gendata.errors import ArtifactError, SpecError
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
@@ -50,6 +52,7 @@ class CondensedArtifact:
         self.path = path
         self.manifest = manifest
         self._verify = verify
+        self._stored: NDArray[np.uint8] | None = None  # bytes of the weights, until they are decoded
 
     def __repr__(self) -> str:
         spec = self.spec
@@ -59,7 +62,7 @@ class CondensedArtifact:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_parts"}
+        return {**{name: value for name, value in self.__dict__.items() if name != "_parts"}, "_stored": None}
 
     @property
     def artifact_id(self) -> str:
@@ -192,6 +195,24 @@ class CondensedArtifact:
         """
         return read_evaluations(self.path, self.manifest, verify=self._verify)
 
+    def check_files(self) -> None:
+        """Compares every listed file that is present with its sha256, the weights too; see `open_artifact`.
+
+        Raises:
+            IntegrityError: one differs, or a file is not listed; all differences together.
+        """
+        layout.check_folder(self.path, self.manifest.files, hashes=self.manifest.files)
+
+    def read(self) -> None:
+        """Reads the weights, and verifies them unless told not to. They are decoded at first use, or before a fork.
+
+        Raises:
+            ArtifactError, IntegrityError: see `read_weights`.
+        """
+        facts = self.manifest.files[layout.WEIGHTS]
+        self._stored = read_weights(self.path, self.manifest.weights, facts, verify=self._verify)
+        _UNDECODED.add(self)
+
     def _sample(self, key: SampleKey) -> tuple[Tensor, Tensor]:
         micro_batch = self.manifest.sampling.micro_batch
         images = sample_images(self.generator, self.law, **key, micro_batch=micro_batch, dtype=self.sample_dtype)
@@ -199,15 +220,32 @@ class CondensedArtifact:
 
     @cached_property
     def _parts(self) -> _Parts:
-        facts = self.manifest.files[layout.WEIGHTS]
-        tensors = read_weights(self.path, self.manifest.weights, facts, verify=self._verify)
-        where = str(self.path / layout.MANIFEST)
+        if self._stored is None:
+            self.read()
+        assert self._stored is not None
+        tensors = decode_weights(self._stored, self.manifest.weights, where=self.path / layout.WEIGHTS)
         stored = WHITENING_MATRIX in tensors
-        return _Parts(
-            *load_modules(self.manifest, tensors, where=where),
+        parts = _Parts(
+            *load_modules(self.manifest, tensors, where=str(self.path / layout.MANIFEST)),
             soft_labels=tensors.get(SOFT_LABELS),
             whitener=Whitener(tensors[WHITENING_MEAN], tensors[WHITENING_MATRIX]) if stored else None,
         )
+        self._stored = None
+        _UNDECODED.discard(self)
+        return parts
+
+
+_UNDECODED: weakref.WeakSet[CondensedArtifact] = weakref.WeakSet()
+
+
+def _decode_before_fork() -> None:
+    """Forked workers share what their parent decoded; each of them would keep a copy of its own."""
+    for artifact in list(_UNDECODED):
+        _ = artifact.generator
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_decode_before_fork)
 
 
 def open_artifact(path: str | Path, *, verify: Literal["hash", "none", "probe"] = "hash") -> CondensedArtifact:
@@ -215,8 +253,9 @@ def open_artifact(path: str | Path, *, verify: Literal["hash", "none", "probe"] 
 
     Args:
         path: the folder. Never written to.
-        verify: "hash" compares every file with the manifest and loads the weights; "none" checks structure, sizes and
-            shapes only, and reads the weights at first use; "probe" also makes the stored probes again on this machine.
+        verify: "hash" reads every file and compares it with the manifest, the weights by their tensors' digest; "none"
+            checks structure, sizes and shapes only, and reads the weights at first use; "probe" also makes the stored
+            probes again on this machine.
 
     Raises:
         ArtifactError: no artifact, or one that breaks the format's rules; IntegrityError: bytes differ from the
@@ -226,12 +265,13 @@ def open_artifact(path: str | Path, *, verify: Literal["hash", "none", "probe"] 
         raise ArtifactError(f"verify is {verify!r}", expected='"hash", "none" or "probe"')
     folder = Path(path)
     manifest = read_manifest(folder)
-    layout.check_folder(folder, manifest.files, hashes=verify != "none")
+    others = set(manifest.files) - {layout.WEIGHTS}  # the weights are read once, below
+    layout.check_folder(folder, manifest.files, hashes=() if verify == "none" else others)
     check_shapes(manifest, where=str(folder / layout.MANIFEST))
     check_header(folder, manifest.weights, manifest.files[layout.WEIGHTS])
     artifact = CondensedArtifact(folder, manifest, verify=verify != "none")
     if verify != "none":
-        _ = artifact.generator  # a bad weight is reported now, not in the middle of a training run
+        artifact.read()  # a bad weight is reported now, not in the middle of a training run
         artifact.evaluations()
     if verify == "probe":
         if manifest.probes is None:

@@ -18,10 +18,13 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from gendata.errors import ArtifactError, IntegrityError
 
@@ -77,18 +80,37 @@ def read_listed(folder: Path, name: str, facts: FileFacts, *, verify: bool) -> b
     data = read_file(path, max_bytes=facts.size)
     if len(data) != facts.size:
         raise _changed(path, f"has {len(data)} bytes", f"{facts.size}")
-    if verify and (found := hashlib.sha256(data).hexdigest()) != facts.sha256:
-        raise _changed(path, f"sha256 is {found}", facts.sha256)
+    if verify:
+        check_hash(data, facts, where=path)
     return data
 
 
-def check_folder(folder: Path, files: Mapping[str, FileFacts], *, hashes: bool) -> None:
+def read_array(path: Path, facts: FileFacts) -> NDArray[np.uint8]:
+    """Bytes of a listed file, writable memory of its own; their hash is not compared."""
+    size = _size(path)
+    if size == facts.size:
+        data: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)
+        with path.open("rb", buffering=0) as file:
+            size = _fill(data.data, file)
+    if size != facts.size:
+        raise _changed(path, f"has {size} bytes", f"{facts.size}")
+    return data
+
+
+def check_hash(data: bytes | memoryview, facts: FileFacts, *, where: Path) -> None:
+    """Raises IntegrityError unless `data` has the listed sha256."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != facts.sha256:
+        raise _changed(where, f"sha256 is {found}", facts.sha256)
+
+
+def check_folder(folder: Path, files: Mapping[str, FileFacts], *, hashes: Collection[str]) -> None:
     """Compares the folder with the manifest's list; all differences in one error.
 
     Args:
         folder: the artifact.
         files: the manifest's list, its names already found safe.
-        hashes: also compare sha256, which reads every byte.
+        hashes: names whose sha256 is compared too, which reads every byte of them.
 
     Raises:
         IntegrityError: the weights are missing, a file differs, or a file is not listed.
@@ -97,7 +119,7 @@ def check_folder(folder: Path, files: Mapping[str, FileFacts], *, hashes: bool) 
     faults += [f"{name} is not listed in {MANIFEST}" for name in sorted(_unlisted(folder, files))]
     for name, facts in sorted(files.items()):
         if os.path.lexists(folder / name):
-            faults += _differences(folder / name, name, facts, hashes=hashes)
+            faults += _differences(folder / name, name, facts, hashes=name in hashes)
     if faults:
         raise IntegrityError("; ".join(faults), where=str(folder), remedy=_RESTORE)
 
@@ -175,6 +197,14 @@ def _size(path: Path) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise ArtifactError("is not a regular file", where=str(path), remedy=_RESTORE)
     return status.st_size
+
+
+def _fill(data: memoryview, file: FileIO) -> int:
+    """Reads until `data` is full or the file ends; gives the number of bytes."""
+    done = 0
+    while count := file.readinto(data[done:]):
+        done += count
+    return done
 
 
 def _changed(path: Path, what: str, expected: str) -> IntegrityError:

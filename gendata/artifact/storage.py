@@ -94,6 +94,15 @@ def decode(entry: TensorEntry, encoded: Tensor) -> Tensor:
     return integers.to(torch.float32).reshape(entry.shape) * _along(scales, entry)
 
 
+def is_finite(entry: TensorEntry, encoded: Tensor) -> bool:
+    """Whether every value that `decode` would give is a finite number; cheaper than decoding."""
+    if entry.dtype == "u8":
+        return True
+    # q is small, so a product is finite where its scale is.
+    part, dtype = (encoded, entry.dtype) if entry.dtype in FLOATS else (encoded[: 2 * entry.num_scales], "f16")
+    return bool(part.clone().view(FLOATS[dtype]).isfinite().all())
+
+
 def _encode_floats(values: Tensor, dtype: str) -> Tensor:
     return values.to(FLOATS[dtype]).reshape(-1).view(torch.uint8)
 

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
 from gendata.artifact.canonical import canonical, parse_json
-from gendata.artifact.layout import WEIGHTS, FileFacts, read_listed
+from gendata.artifact.layout import WEIGHTS, FileFacts, check_hash, read_array
 from gendata.artifact.manifest import Weights
-from gendata.artifact.storage import FLOATS, StorageDtype, TensorEntry, decode, encode
+from gendata.artifact.storage import FLOATS, StorageDtype, TensorEntry, decode, encode, is_finite
 from gendata.errors import ArtifactError, IntegrityError
 
 MAX_HEADER_BYTES = 4 << 20  # 10,000 tensors with long names
@@ -76,32 +79,63 @@ def check_header(folder: Path, weights: Weights, facts: FileFacts) -> None:
         )
 
 
-def read_weights(folder: Path, weights: Weights, facts: FileFacts, *, verify: bool) -> dict[str, Tensor]:
-    """All tensors by name, float32 (u8 as uint8).
+def read_weights(folder: Path, weights: Weights, facts: FileFacts, *, verify: bool) -> NDArray[np.uint8]:
+    """The file's bytes (facts.size,), which `decode_weights` takes apart.
 
     Args:
         folder: the artifact; `check_header` has passed.
         weights: the manifest's block.
         facts: size and hash of the file.
-        verify: compare the file's hash and the tensors' digest.
+        verify: compare the tensors' digest. Where the header is the one that `write_weights` makes, that settles every
+            byte of the file, in one pass of hashing; else the file's own hash is compared too.
 
     Raises:
         ArtifactError: a weight is not finite, or the file does not parse.
         IntegrityError: the bytes are not those of the manifest.
     """
     path = folder / WEIGHTS
-    try:
-        stored = safetensors.torch.load(read_listed(folder, WEIGHTS, facts, verify=verify))
-    except SafetensorError as error:
-        raise ArtifactError(f"is not a safetensors file ({error})", where=str(path)) from None
-    encoded = _unpacked(weights, stored) if weights.packed else _joined(weights, stored)
+    data = read_array(path, facts)
+    if verify and _payload(data, weights) is None:
+        check_hash(data.data, facts, where=path)
+    encoded = _split(data, weights, where=path)
     if verify and (found := _digest(encoded)) != weights.sha256:
+        check_hash(data.data, facts, where=path)  # of a damaged file this tells more
         raise IntegrityError(f"the tensors' digest is {found}", where=str(path), expected=weights.sha256)
-    tensors = {entry.name: decode(entry, data) for entry, data in encoded}
-    wild = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    wild = [entry.name for entry, values in encoded if not is_finite(entry, values)]
     if wild:
         raise ArtifactError(f"{', '.join(wild[:8])}: not every value is finite", where=str(path), expected="numbers")
-    return tensors
+    return data
+
+
+def decode_weights(data: NDArray[np.uint8], weights: Weights, *, where: Path) -> dict[str, Tensor]:
+    """All tensors by name, float32 (u8 as uint8), from what `read_weights` gave."""
+    return {entry.name: decode(entry, values) for entry, values in _split(data, weights, where=where)}
+
+
+def _split(data: NDArray[np.uint8], weights: Weights, *, where: Path) -> list[tuple[TensorEntry, Tensor]]:
+    """Each tensor's bytes, in the table's order."""
+    payload = _payload(data, weights)
+    if payload is not None:
+        return _unpacked(weights, torch.from_numpy(payload))
+    try:
+        stored = safetensors.torch.load(data.tobytes())
+    except SafetensorError as error:
+        raise ArtifactError(f"is not a safetensors file ({error})", where=str(where)) from None
+    return _unpacked(weights, stored[_PACKED]) if weights.packed else _joined(weights, stored)
+
+
+def _payload(data: NDArray[np.uint8], weights: Weights) -> NDArray[np.uint8] | None:
+    """What follows the header, if that says nothing that the manifest does not; else None."""
+    header = _plain_header(sum(entry.num_bytes for entry in weights.tensors))
+    return data[len(header) :] if weights.packed and data[: len(header)].tobytes() == header else None
+
+
+def _plain_header(num_bytes: int) -> bytes:
+    """The header of a packed file as safetensors writes it: no metadata, blanks up to a multiple of eight bytes."""
+    entry = {"dtype": "U8", "shape": [num_bytes], "data_offsets": [0, num_bytes]}
+    text = json.dumps({_PACKED: entry}, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+    return struct.pack("<Q", len(text)) + text
 
 
 def _digest(encoded: list[tuple[TensorEntry, Tensor]]) -> str:
@@ -139,8 +173,8 @@ def _structure(entry: Any) -> tuple[str, tuple[Any, ...]] | None:
     return str(entry.get("dtype")), tuple(entry["shape"])
 
 
-def _unpacked(weights: Weights, stored: dict[str, Tensor]) -> list[tuple[TensorEntry, Tensor]]:
-    parts = torch.split(stored[_PACKED], [entry.num_bytes for entry in weights.tensors])
+def _unpacked(weights: Weights, stored: Tensor) -> list[tuple[TensorEntry, Tensor]]:
+    parts = torch.split(stored, [entry.num_bytes for entry in weights.tensors])
     return list(zip(weights.tensors, parts, strict=True))
 
 

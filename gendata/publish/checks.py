@@ -30,7 +30,9 @@ def check_publishable(artifact: CondensedArtifact, *, contains_real_images: bool
     Raises:
         IntegrityError: it was changed, or this machine does not reproduce it; ArtifactError: all other reasons at once.
     """
-    verify_probes(open_artifact(artifact.path))
+    opened = open_artifact(artifact.path)
+    opened.check_files()
+    verify_probes(opened)
     reasons = [*_untold(artifact), *_unsealed(artifact), *_unshared(artifact.manifest, contains_real_images)]
     if reasons:
         raise ArtifactError(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from gendata.artifact import layout
+from gendata.artifact import layout, weights
 from gendata.artifact.artifact import open_artifact, save_artifact
 from gendata.artifact.manifest import MAX_MANIFEST_BYTES
 from gendata.errors import ArtifactError, IntegrityError, SpecError
@@ -229,6 +229,40 @@ def test_weights_changed_after_opening_are_noticed_when_read_again(artifact):
     path.write_bytes(data)
     with pytest.raises(IntegrityError, match="sha256"):
         _ = reopened.generator
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_opening_reads_the_weights_once_and_hashes_packed_ones_once(make_draft, tmp_path, monkeypatch, packed):
+    folder = save_artifact(tmp_path / "a", make_draft(packed=packed)).path
+    done = []
+    for name in ("read_array", "check_hash", "_digest"):
+        original = getattr(weights, name)
+        monkeypatch.setattr(weights, name, lambda *a, n=name, f=original, **k: (done.append(n), f(*a, **k))[1])
+    open_artifact(folder).frozen_images()
+    assert sorted(done) == sorted(["read_array", "_digest", *([] if packed else ["check_hash"])])
+
+
+def test_weights_are_decoded_at_first_use_from_what_was_verified(artifact, tmp_path):
+    assert "_parts" not in vars(artifact)
+    shutil.rmtree(artifact.path)
+    assert artifact.frozen_images()[0].float().std() > 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking where threads run
+def test_what_a_fork_will_need_is_decoded_before_it(artifact):
+    assert "_parts" not in vars(artifact)
+    if (child := os.fork()) == 0:
+        os._exit(0 if "_parts" in vars(artifact) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_every_hash_of_an_artifact_can_be_asked_for(artifact):
+    artifact.check_files()
+    path = artifact.path / "generator.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(IntegrityError, match=r"generator\.safetensors has sha256"):
+        artifact.check_files()
 
 
 def test_an_unknown_way_to_verify_is_refused(artifact):

@@ -371,6 +371,32 @@ def test_files_that_are_not_safetensors_are_refused(artifact, forged, header, me
     refuses(artifact.path, message)
 
 
+def test_a_header_with_more_in_it_is_read_and_guarded_by_the_hash_of_the_file(artifact, forged):
+    path = artifact.path / "generator.safetensors"
+    images = artifact.frozen_images()[0]
+    stored = {"weights": safetensors.torch.load(path.read_bytes())["weights"].clone()}
+    data = safetensors.torch.save(stored, metadata={"note": "theirs"})
+    weights_replaced(forged, artifact, data)
+    assert torch.equal(open_artifact(artifact.path).frozen_images()[0], images)
+    path.write_bytes(data.replace(b"theirs", b"others"))
+    refuses(artifact.path, "sha256", IntegrityError)
+
+
+@pytest.mark.parametrize("place", [0, 9, 12, 40, 63, -1])
+def test_one_flipped_bit_anywhere_in_the_weights_is_refused(artifact, place):
+    path = artifact.path / "generator.safetensors"
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    refuses(artifact.path, r"generator\.safetensors")
+
+
+def test_a_hash_of_the_file_that_was_never_right_is_found_by_whoever_asks_for_every_hash(artifact, forged):
+    folder = forged(lambda f: f["files"]["generator.safetensors"].update(sha256="0" * 64))
+    with pytest.raises(IntegrityError, match="sha256"):
+        open_artifact(folder).check_files()  # the samples are right all the same
+
+
 def test_offsets_that_overlap_or_leave_the_file_are_refused(artifact, forged):
     size = sum(entry.num_bytes for entry in artifact.manifest.weights.tensors)
     header = json.dumps({"weights": {"dtype": "U8", "shape": [size], "data_offsets": [size, 2 * size]}}).encode()
