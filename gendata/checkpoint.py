@@ -164,20 +164,30 @@ def restore(module: nn.Module, tensors: dict[str, Tensor], *, prefix: str) -> No
         tensor.copy_(tensors[name])
 
 
-def adam_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state by parameter number; a parameter that had no gradient yet has none."""
-    state = optimiser.state_dict()["state"]
-    return {f"adam.{number}.{name}": torch.as_tensor(v) for number, part in state.items() for name, v in part.items()}
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by its name and parameter number; a parameter that had no gradient yet has none."""
+    state, prefix = optimiser.state_dict()["state"], _state_prefix(optimiser)
+    return {
+        f"{prefix}{number}.{name}": torch.as_tensor(value)
+        for number, part in state.items()
+        for name, value in part.items()
+        if value is not None  # SGD without momentum
+    }
 
 
-def restore_adam(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Gives `adam_tensors` back to a new optimiser over the same parameters."""
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Gives `optimiser_tensors` back to a new optimiser over the same parameters."""
     state: dict[int, dict[str, Tensor]] = {}
+    prefix = _state_prefix(optimiser)
     for key, tensor in tensors.items():
-        if key.startswith("adam."):
-            _, number, name = key.split(".", 2)
+        if key.startswith(prefix):
+            number, name = key.removeprefix(prefix).split(".", 1)
             state.setdefault(int(number), {})[name] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _state_prefix(optimiser: torch.optim.Optimizer) -> str:
+    return f"{type(optimiser).__name__.lower()}."
 
 
 def _replace(temporary: Path, final: Path) -> None:

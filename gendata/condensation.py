@@ -175,7 +175,7 @@ class _Job:
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed
         ).to(device)
         if recipe.precision == "bf16":  # its convolutions are several times faster this way on a CPU with AMX
-            generator.to(memory_format=torch.channels_last)
+            _to_channels_last(generator)
 
     def claim(self) -> dict[str, str]:
         """What must be the same when a run is taken up again."""
@@ -212,6 +212,7 @@ class _Job:
                 training.load(resumed)
             training.run(number, folder, on_progress)
             training.finish()
+        self.method.finish()
 
     def save(self, out: Path, folder: RunFolder) -> CondensedArtifact:
         """The artifact at `out`; then the run state is no longer needed."""
@@ -239,6 +240,8 @@ class _Job:
             source=facts,
             license=facts.license,
             citation=facts.citation,
+            dtype="float32" if self.method.space else "uint8",
+            space=self.method.space,
         )
         artifact = save_artifact(out, draft, preview=draft_preview(draft))
         folder.forget()
@@ -250,27 +253,26 @@ class _Training:
     """One stage: optimiser, schedule and moving average around `method.step`."""
 
     def __init__(self, job: _Job, stage: Stage) -> None:
-        import torch
         from torch.optim.swa_utils import AveragedModel
 
         self.job, self.stage, self.done = job, stage, 0
         self.module = job.method.trainable(stage)
-        self.optimiser = torch.optim.Adam(self.module.parameters(), lr=stage.lr, betas=stage.betas)
+        self.optimiser = _optimiser(stage, self.module, job.method.opponent(stage))
         self.average = AveragedModel(self.module, multi_avg_fn=_moving_average) if stage.averaged else None
 
     def load(self, saved: Saved) -> None:
-        from gendata.checkpoint import restore, restore_adam
+        from gendata.checkpoint import restore, restore_optimiser
 
         self.done = saved.step
-        restore_adam(self.optimiser, saved.tensors)
+        restore_optimiser(self.optimiser, saved.tensors)
         if self.average:
             restore(self.average, saved.tensors, prefix="average")
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything the rest of the run depends on."""
-        from gendata.checkpoint import adam_tensors, named_tensors
+        from gendata.checkpoint import named_tensors, optimiser_tensors
 
-        tensors = named_tensors(self.job.method, prefix="method") | adam_tensors(self.optimiser)
+        tensors = named_tensors(self.job.method, prefix="method") | optimiser_tensors(self.optimiser)
         return tensors | (named_tensors(self.average, prefix="average") if self.average else {})
 
     def run(self, number: int, folder: RunFolder, on_progress: ProgressHook | None) -> None:
@@ -334,7 +336,7 @@ class _Training:
         accelerator, stage = self.job.accelerator, self.stage
         cosine = 0.5 * (1 + math.cos(math.pi * self.done / stage.num_steps))
         for group in self.optimiser.param_groups:
-            group["lr"] = stage.lr * (stage.final_lr_share + (1 - stage.final_lr_share) * cosine)
+            group["lr"] = group["first_lr"] * (stage.final_lr_share + (1 - stage.final_lr_share) * cosine)
         self.optimiser.zero_grad(set_to_none=True)
         bf16 = self.job.recipe.precision == "bf16"
         with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
@@ -342,14 +344,27 @@ class _Training:
             total = sum(losses.values(), start=next(iter(losses.values())) * 0)
         accelerator.backward(total)
         if accelerator.num_processes > 1:
-            for parameter in self.module.parameters():
-                if parameter.grad is not None:
-                    parameter.grad = accelerator.reduce(parameter.grad, "mean")
+            for group in self.optimiser.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.grad = accelerator.reduce(parameter.grad, "mean")
         self.optimiser.step()
         if self.average:
             self.average.update_parameters(self.module)
         self.done += 1
         return losses
+
+
+def _optimiser(stage: Stage, module: torch.nn.Module, opponent: torch.nn.Module | None) -> torch.optim.Optimizer:
+    """Minimises over `module`; over `opponent` it maximises."""
+    import torch
+
+    groups: list[dict[str, Any]] = [{"params": list(module.parameters()), "first_lr": stage.lr}]
+    if opponent is not None:
+        groups.append({"params": list(opponent.parameters()), "first_lr": stage.opponent_lr, "maximize": True})
+    if stage.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=stage.lr, momentum=stage.momentum)
+    return torch.optim.Adam(groups, lr=stage.lr, betas=stage.betas)
 
 
 def _moving_average(averaged: Any, current: Any, num_averaged: Any) -> None:
@@ -367,6 +382,15 @@ def _check_finite(losses: Mapping[str, float], stage: Stage, step: int) -> None:
             f"the condensation diverged: {bad} at step {step} of stage {stage.name!r}",
             remedy="Lower the learning rate of that stage, or the weight of the term named.",
         )
+
+
+def _to_channels_last(module: torch.nn.Module) -> None:
+    """Lays out weights of convolutions so that an image's channels lie together; a bank of images stays as it is."""
+    import torch
+
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)
 
 
 def _config(registry: Any, choice: Any) -> Any:

@@ -72,12 +72,16 @@ class MultiFormationBank(Generator):
         tile, slot = number // self.config.slots, number % self.config.slots
         x = self.images[y, slot].to(torch.float32)
         x = x / 255.0 if self.config.values == "uint8" else x
-        side = math.ceil(self.spec.height / factor)
-        margin = side * factor - self.spec.height
-        x = F.pad(x, (0, margin, 0, margin), value=_MARGIN)
-        tiles = x.reshape(len(x), -1, factor, side, factor, side)
-        chosen = tiles[torch.arange(len(x), device=x.device), :, tile // factor, :, tile % factor]
+        chosen = tiles_of(x, factor)[torch.arange(len(x), device=x.device), tile]
         return F.interpolate(chosen, size=self.spec.shape[1:], mode="bilinear", align_corners=False)
 
     def macs_per_image(self) -> int:
         return 4 * self.spec.num_pixels  # four neighbours of each pixel
+
+
+def tiles_of(x: Tensor, factor: int) -> Tensor:
+    """(N, factor**2, C, side, side): the small images that (N, C, H, H) hold, row by row; side = ceil(H / factor)."""
+    side = math.ceil(x.shape[2] / factor)
+    margin = side * factor - x.shape[2]
+    x = F.pad(x, (0, margin, 0, margin), value=_MARGIN)
+    return x.reshape(*x.shape[:2], factor, side, factor, side).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import torch
 from torch import Tensor, nn
 
+from gendata.artifact.space import Space
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 from gendata.spec import SampleSpec
@@ -34,14 +35,17 @@ class RealData:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stretch of steps under one optimiser (Adam); a new stage starts optimiser and EMA anew."""
+    """A stretch of steps under one optimiser; a new stage starts optimiser and EMA anew."""
 
     name: str
     num_steps: int
     lr: float  # at the first step
     final_lr_share: float = 0.0  # of `lr`, reached along a cosine
-    betas: tuple[float, float] = (0.9, 0.99)
+    optimiser: Literal["adam", "sgd"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.99)  # of adam
+    momentum: float = 0.0  # of sgd
     averaged: bool = True  # the stage's result is the moving average of its weights
+    opponent_lr: float = 0.0  # of what `Method.opponent` gives, at the first step
 
 
 class Method(nn.Module, ABC):
@@ -75,6 +79,18 @@ class Method(nn.Module, ABC):
     def trainable(self, stage: Stage) -> nn.Module:
         """What the stage's optimiser moves."""
 
+    def opponent(self, stage: Stage) -> nn.Module | None:
+        """What the same optimiser moves the other way, to maximise the losses; None: nothing."""
+        return None
+
     @abstractmethod
     def step(self, stage: Stage, i: int, *, rank: int = 0) -> Mapping[str, Tensor]:
         """Weighted loss terms (scalars) of step i; their sum is minimised. Ranks draw different samples."""
+
+    def finish(self) -> None:
+        """Brings what was trained into the generator and the law, after the last stage."""
+
+    @property
+    def space(self) -> Space | None:
+        """Where the finished generator's samples live; None: they are pixels in [0, 1]."""
+        return None
