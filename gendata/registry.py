@@ -142,6 +142,7 @@ def _targets(package: str) -> dict[str, str]:
 
 GENERATORS = Registry("generator", "gendata.generators")
 LATENTS = Registry("latent law", "gendata.latents")
+LOSSES = Registry("loss", "gendata.losses")
 METHODS = Registry("method", "gendata.methods")
 SOURCES = Registry("source", "gendata.sources")
 EXPORTERS = Registry("export format", "gendata.exporters")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gendata.errors import RecipeError, UnknownNameError
-from gendata.registry import GENERATORS, LATENTS, METHODS, SOURCES, Registry, typed_options
+from gendata.registry import GENERATORS, LATENTS, LOSSES, METHODS, SOURCES, Registry, typed_options
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,7 +104,7 @@ def test_a_fault_deep_inside_is_found_by_its_path() -> None:
         typed_options(Outer, {"by_name": {"a": "2"}}, where="x")
 
 
-@pytest.mark.parametrize("registry", [GENERATORS, LATENTS, METHODS, SOURCES], ids=lambda r: r.package)
+@pytest.mark.parametrize("registry", [GENERATORS, LATENTS, LOSSES, METHODS, SOURCES], ids=lambda r: r.package)
 def test_every_name_in_our_tables_leads_to_a_class_whose_options_are_strict(registry: Registry) -> None:
     for name in registry.names():
         config = registry.load(name).Config

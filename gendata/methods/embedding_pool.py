@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import torch
 from torch import nn
 
@@ -9,21 +11,49 @@ from gendata.networks import build_network
 from gendata.networks.classifier import Classifier
 from gendata.spec import SampleSpec
 
+PoolKind: TypeAlias = Literal["random", "trained", "interpolated"]
+
 
 class EmbeddingPool(nn.Module):
     """`num_networks` networks of one architecture and their snapshots after given numbers of training steps.
 
     Partially trained embedders (IDM, Zhao et al. 2023; DANCE, Zhang et al. 2024) see classes where untrained ones see
     textures; networks of several ages together keep a generator from pleasing only one of them.
+
+    Args:
+        name: of the architecture.
+        spec: what the networks see and tell apart.
+        num_networks: that are trained.
+        ages: training steps after which snapshots are kept.
+        seed: of the initial weights, network by network.
+        kind: what `draw` gives beside fresh networks. "trained": a snapshot. "interpolated": weights u a + (1 - u) b
+            between the initial ones a and a snapshot b, u uniform (DANCE, arXiv:2406.01063; also NCFM's code).
+            "random": nothing, fresh networks only (DM).
     """
 
-    def __init__(self, name: str, *, spec: SampleSpec, num_networks: int, ages: tuple[int, ...], seed: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        spec: SampleSpec,
+        num_networks: int,
+        ages: tuple[int, ...],
+        seed: int,
+        kind: PoolKind = "trained",
+    ) -> None:
         super().__init__()
+        self.kind = kind
         self.name, self.spec, self.ages, self.seed = name, spec, ages, seed
         self.networks = nn.ModuleList(build_network(name, spec=spec, seed=seed + k) for k in range(num_networks))
         self.snapshots = nn.ModuleList(
             build_network(name, spec=spec, seed=0) for _ in range(num_networks * len(ages))
         ).requires_grad_(False)
+
+    @property
+    def num_features(self) -> int:
+        """Of every network's last block, flattened."""
+        with torch.device("meta"):
+            return build_network(self.name, spec=self.spec).classifier.in_features
 
     @property
     def steps_per_network(self) -> int:
@@ -47,8 +77,8 @@ class EmbeddingPool(nn.Module):
     def draw(self, rng: torch.Generator, *, fresh_share: float, device: torch.device) -> tuple[Classifier, bool]:
         """A network to embed with, in evaluation mode, and whether it has been trained."""
         coin, seed = torch.rand((), generator=rng).item(), int(torch.randint(2**31, (), generator=rng))
-        if len(self.snapshots) and coin >= fresh_share:
-            return self.trained(rng), True
+        if len(self.snapshots) and self.kind != "random" and coin >= fresh_share:
+            return (self._interpolated(rng, device) if self.kind == "interpolated" else self.trained(rng)), True
         return build_network(self.name, spec=self.spec, seed=seed).requires_grad_(False).to(device).eval(), False
 
     def trained(self, rng: torch.Generator) -> Classifier:
@@ -56,3 +86,17 @@ class EmbeddingPool(nn.Module):
         pick = int(torch.randint(len(self.snapshots), (), generator=rng))
         network: Classifier = self.snapshots[pick].eval()  # type: ignore[assignment]
         return network
+
+    @torch.no_grad()
+    def _interpolated(self, rng: torch.Generator, device: torch.device) -> Classifier:
+        """Between the initial weights of a network, which its seed gives again, and one of its snapshots."""
+        share = torch.rand((), generator=rng).item()
+        pick = int(torch.randint(len(self.snapshots), (), generator=rng))
+        between = build_network(self.name, spec=self.spec, seed=self.seed + pick // len(self.ages))
+        between.requires_grad_(False).to(device).eval()
+        for mixed, trained in zip(
+            between.state_dict().values(), self.snapshots[pick].state_dict().values(), strict=True
+        ):
+            if mixed.is_floating_point():  # not the counters of batch norm
+                mixed.lerp_(trained, 1 - share)
+        return between

@@ -23,19 +23,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gendata.augmentation.dsa import Dsa, DsaDraw
+from gendata.augmentation.dsa import Dsa
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
-from gendata.methods.class_relations import inter_class_loss, intra_class_loss
+from gendata.losses.embedded import embed
+from gendata.losses.objective import Objective, Term
 from gendata.methods.draws import ClassDraws, draw_latents, keyed_generator
-from gendata.methods.embedding_pool import EmbeddingPool
+from gendata.methods.embedding_pool import EmbeddingPool, PoolKind
 from gendata.methods.encoder import Encoder
-from gendata.methods.feature_matching import unbiased_mean_loss, unbiased_moment_loss
 from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
-from gendata.networks.classifier import Classifier
 
-_PROJECTED_FEATURES = 64
 _MAX_BATCH = 65536
 _MOST = {
     "networks": 1000,
@@ -49,6 +47,14 @@ _MOST = {
 }
 _MAX_AGES, _MAX_AGE = 32, 10**6
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
+_OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
+_LOSSES = (
+    Term(name="mean"),
+    Term(name="moment", weight=0.1),
+    Term(name="intra-class", weight=0.05),
+    Term(name="inter-class", weight=0.1),
+    Term(name="cross-entropy", weight=0.2),
+)
 
 
 class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +65,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     network_ages: tuple[int, ...] = (20, 60, 200, 600)  # steps after which snapshots are kept
     network_batch: int = 128  # real images per step
     network_lr: float = 1.0e-3
-    fresh_share: float = 0.1  # of matching steps that embed with a network drawn anew
+    pool: PoolKind = "trained"  # what matching steps embed with; interpolated: between initial and trained weights
+    fresh_share: float = 0.1  # of matching steps that embed with a network drawn anew; pool random: all of them
     augmentation: str = "color_crop_cutout_flip_scale_rotate"  # operations of the Siamese augmentation
 
     reconstruct_steps: int = 4000  # 0: match from noise, as most of the field does
@@ -74,13 +81,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     samples_per_class: int = 32  # synthetic, per step; even
     real_per_class: int = 64  # real, per step
     lr: float = 5.0e-4
-    mean_weight: float = 1.0
-    moment_weight: float = 0.1
-    cross_entropy_weight: float = 0.2  # of exceeding the real samples' cross entropy
-    intra_weight: float = 0.05
-    intra_ratio: float = 1.0  # of the real spread inside a class; above 1 pushes samples further apart
-    inter_weight: float = 0.1
-    inter_ratio: float = 1.0  # of the real distance between class centres; above 1 widens the gap
+    losses: tuple[Term, ...] = _LOSSES  # matched together under one network per step
 
     def __post_init__(self) -> None:
         for name in ("networks", "reconstruct_steps", "steps"):
@@ -92,7 +93,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name, most in _MOST.items():
             if getattr(self, name) > most:
                 raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
-        for name in ("network_lr", "reconstruct_lr", "lr", "intra_ratio", "inter_ratio"):
+        for name in ("network_lr", "reconstruct_lr", "lr"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.samples_per_class < 4 or self.samples_per_class % 2:
@@ -105,6 +106,11 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(f"network_ages must be at most {_MAX_AGES} numbers up to {_MAX_AGE}")
         if self.networks and not self.network_ages:
             raise ValueError("network_ages must not be empty while networks is above 0")
+        if self.pool == "interpolated" and not self.networks:
+            raise ValueError("pool 'interpolated' needs networks above 0")
+        always_trained = self.networks and self.pool != "random" and not self.fresh_share
+        if not any(term.weight and (always_trained or not term.needs_trained) for term in self.losses):
+            raise ValueError("losses must hold a term that fresh networks allow, unless fresh_share is 0")
         Dsa(strategy=self.augmentation)  # checks the names
 
 
@@ -119,11 +125,17 @@ class Generative(Method):
     ) -> None:
         super().__init__(config, generator=generator, law=law, real=real, seed=seed)
         self.pool = EmbeddingPool(
-            config.network, spec=real.spec, num_networks=config.networks, ages=config.network_ages, seed=seed
+            config.network,
+            spec=real.spec,
+            num_networks=config.networks,
+            ages=config.network_ages,
+            seed=seed,
+            kind=config.pool,
         )
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.encoder = Encoder(spec=real.spec, dim=law.dim)
+            self.objective = Objective(config.losses, num_features=self.pool.num_features)
         self._dsa = Dsa(strategy=config.augmentation)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
@@ -133,7 +145,7 @@ class Generative(Method):
         stages = (
             Stage(name="pool", num_steps=pool_steps, lr=c.network_lr, final_lr_share=1.0, averaged=False),
             Stage(name="reconstruct", num_steps=c.reconstruct_steps, lr=c.reconstruct_lr, betas=(0.9, 0.99)),
-            Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99)),
+            Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
         )
         return tuple(stage for stage in stages if stage.num_steps)
 
@@ -153,6 +165,9 @@ class Generative(Method):
             return self.pool.networks
         other = self.encoder if stage.name == "reconstruct" else self.law
         return nn.ModuleList([self.generator, other])
+
+    def opponent(self, stage: Stage) -> nn.Module | None:
+        return self.objective.learned if stage.name == "match" else None
 
     def step(self, stage: Stage, i: int, *, rank: int = 0) -> Mapping[str, Tensor]:
         rng = keyed_generator(self.seed, stage.name, i, rank)
@@ -223,49 +238,12 @@ class Generative(Method):
 
         network, is_trained = self.pool.draw(rng, fresh_share=c.fresh_share, device=y_real.device)
         augment = self._dsa.draw(rng, 1, shared=True)
-        syn = _Embedded(network, self.real.normalised(x_syn), augment, len(classes))
+        syn = embed(network, augment(self.real.normalised(x_syn)), y_syn, num_classes=len(classes))
         with torch.no_grad():
-            real = _Embedded(network, self.real.normalised(x_real), augment, len(classes))
-        losses = self._matching_losses(syn, real, rng)
-        if c.cross_entropy_weight and is_trained:
-            excess = F.cross_entropy(syn.logits, y_syn) - F.cross_entropy(real.logits, y_real)
-            losses["cross entropy"] = c.cross_entropy_weight * excess.clamp_min(0)
-        return losses
-
-    def _matching_losses(self, syn: _Embedded, real: _Embedded, rng: torch.Generator) -> dict[str, Tensor]:
-        c = self.config
-        means, moments = [], []
-        scaled = [_in_real_deviations(*pair) for pair in zip(syn.blocks, real.blocks, strict=True)]
-        for h_syn, h_real in scaled:
-            means.append(unbiased_mean_loss(h_syn, h_real))
-            if c.moment_weight:
-                projection = torch.randn(h_syn.shape[2], _PROJECTED_FEATURES, generator=rng).to(h_syn.device)
-                moments.append(unbiased_moment_loss(h_syn, h_real, projection / math.sqrt(h_syn.shape[2])))
-        losses = {"mean": c.mean_weight * torch.stack(means).sum()}
-        if moments:
-            losses["moment"] = c.moment_weight * torch.stack(moments).sum()
-        if c.intra_weight:
-            losses["intra"] = c.intra_weight * intra_class_loss(*scaled[-1], target_ratio=c.intra_ratio)
-        if c.inter_weight:
-            losses["inter"] = c.inter_weight * inter_class_loss(*scaled[-1], target_ratio=c.inter_ratio)
+            real = embed(network, augment(self.real.normalised(x_real)), y_real, num_classes=len(classes))
+        losses: dict[str, Tensor] = self.objective(syn, real, rng, trained=is_trained)
         return losses
 
     def _real_batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = torch.randint(len(self.real.y), (count,), generator=rng).to(self.real.y.device)
         return self.real.x_u8[rows].float() / 255, self.real.y[rows]
-
-
-class _Embedded:
-    """Block outputs (classes, samples, features) and logits of a class-major batch."""
-
-    def __init__(self, network: Classifier, x: Tensor, augment: DsaDraw, num_classes: int) -> None:
-        outputs = network.block_outputs(augment(x))
-        self.blocks = [h.float().reshape(num_classes, len(h) // num_classes, -1) for h in outputs]
-        self.logits = network.classifier(outputs[-1].flatten(1)).float()
-
-
-def _in_real_deviations(h_syn: Tensor, h_real: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, with every feature in units of its deviation over the real batch."""
-    deviation = h_real.flatten(0, 1).std(0)
-    scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # a feature that is nearly constant must not dominate
-    return h_syn * scale, h_real * scale

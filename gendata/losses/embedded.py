@@ -1,0 +1,73 @@
+"""A batch as one embedding network sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gendata.errors import SpecError
+from gendata.networks.classifier import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """One side of a step: a class-major batch, which is `num_classes` runs of equally many samples."""
+
+    y: Tensor  # (N,) int64
+    maps: tuple[Tensor, ...]  # block outputs (N, C, H, W), float32
+    logits: Tensor  # (N, classes of the network), float32
+    num_classes: int  # in this batch
+
+    @property
+    def per_class(self) -> int:
+        return len(self.y) // self.num_classes
+
+    def by_class(self, values: Tensor) -> Tensor:
+        """(N, ...) as (num_classes, per_class, ...)."""
+        return values.reshape(self.num_classes, self.per_class, *values.shape[1:])
+
+    def features(self, block: int) -> Tensor:
+        """Output of a block, (num_classes, per_class, features); -1: the last."""
+        return self.by_class(self.maps[block].flatten(1))
+
+
+def embed(network: Classifier, x: Tensor, y: Tensor, *, num_classes: int) -> Embedded:
+    """One pass of a class-major batch through `network`.
+
+    Args:
+        network: all blocks and the linear layer are read.
+        x: images (N, C, H, W), normalised and augmented already.
+        y: labels (N,).
+        num_classes: that the batch holds.
+    """
+    outputs = network.block_outputs(x)
+    return Embedded(
+        y=y,
+        maps=tuple(map_.float() for map_ in outputs),
+        logits=network.classifier(outputs[-1].flatten(1)).float(),
+        num_classes=num_classes,
+    )
+
+
+def scaled_features(syn: Embedded, real: Embedded, block: int) -> tuple[Tensor, Tensor]:
+    """Features of both, each in units of its deviation over the real batch, so that no block or channel dominates."""
+    h_syn, h_real = syn.features(block), real.features(block)
+    deviation = h_real.flatten(0, 1).std(0)
+    scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # a feature that is nearly constant must not dominate
+    return h_syn * scale, h_real * scale
+
+
+def halves(h: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (classes, samples, ...) as two independent halves of every class.
+
+    Raises:
+        SpecError: a class has one sample only.
+    """
+    if h.shape[1] < 2:
+        raise SpecError(
+            "an unbiased term got 1 sample per class", expected="2 or more", remedy="Take `estimator: plain`."
+        )
+    first, second = torch.tensor_split(h, [(h.shape[1] + 1) // 2], dim=1)
+    return first, second

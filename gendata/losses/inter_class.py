@@ -1,0 +1,69 @@
+"""`inter-class`: how far apart the centres of the classes are."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gendata.losses.embedded import Embedded, scaled_features
+from gendata.losses.loss import Loss
+
+
+class InterClassConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of `inter-class`."""
+
+    form: Literal["ratio", "log-sum-exp"] = "ratio"
+    ratio: float = 1.0  # of the real distance between centres, to reach (form ratio); above 1 widens the gap
+    temperature: float = 0.2  # of the cosines (form log-sum-exp)
+
+    def __post_init__(self) -> None:
+        for name in ("ratio", "temperature"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+class InterClass(Loss):
+    """The centres m_c of the classes pushed apart, in features of the last block.
+
+    Certain from arXiv:2309.07698 (Zhang et al. 2023; its abstract): the inter-class loss widens the gap between the
+    centres of different classes. Its formula and weight are not public. Both forms here are ours:
+
+        ratio           mean over pairs of max(0, ratio - |m_c - m_c'| / |m_c - m_c'|_real)^2: a target, so that one
+                        number means the same under every network
+        log-sum-exp     mean_c log mean_{c' != c} exp(cos(m_c, m_c') / temperature), centres taken from the centre of
+                        all: without a target, on the angle alone
+    """
+
+    Config = InterClassConfig
+    config: InterClassConfig
+
+    def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
+        """The term; see `Loss`. 0 where there is one class."""
+        h_syn, h_real = scaled_features(syn, real, -1)
+        if syn.num_classes < 2:
+            return h_syn.new_zeros(())
+        if self.config.form == "ratio":
+            return gap_ratio_loss(h_syn, h_real, ratio=self.config.ratio)
+        return _log_sum_exp(h_syn.mean(1), self.config.temperature)
+
+
+def gap_ratio_loss(h_syn: Tensor, h_real: Tensor, *, ratio: float) -> Tensor:
+    """mean over pairs of classes of max(0, ratio - gap_syn / gap_real)^2, features (classes, samples, features)."""
+    first, second = torch.triu_indices(len(h_syn), len(h_syn), offset=1, device=h_syn.device)
+    gaps = []
+    for h in (h_syn, h_real):
+        centres = h.mean(1)
+        gaps.append(((centres[first] - centres[second]).square().sum(1) + 1e-12).sqrt())
+    return (ratio - gaps[0] / gaps[1].clamp_min(1e-6)).clamp_min(0).square().mean()
+
+
+def _log_sum_exp(centres: Tensor, temperature: float) -> Tensor:
+    u = functional.normalize(centres - centres.mean(0), dim=1, eps=1e-6)
+    cosines = (u @ u.T) / temperature
+    same = torch.eye(len(u), dtype=torch.bool, device=u.device)
+    return (cosines.masked_fill(same, -math.inf).logsumexp(1) - math.log(len(u) - 1)).mean()

@@ -1,0 +1,76 @@
+"""The spread inside a class: what each form does to it."""
+
+import pytest
+import torch
+
+from gendata.losses.intra_class import class_spread, spread_ratio_loss
+
+
+def features(centres, spread, samples=200, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    centres = torch.tensor(centres)[:, None]
+    return centres + spread * torch.randn(len(centres), samples, centres.shape[2], generator=rng)
+
+
+CENTRES = [[0.0, 0], [4, 0], [0, 4]]
+REAL = features(CENTRES, spread=1.0)
+
+
+def step_down(loss, h):
+    h = h.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(h), h)
+    return h.detach() - gradient / gradient.abs().max() * 0.1
+
+
+def test_it_vanishes_when_synthetic_features_are_the_real_ones():
+    assert spread_ratio_loss(REAL, REAL, ratio=1.0).item() == pytest.approx(0, abs=1e-10)
+
+
+@pytest.mark.parametrize(("spread", "sign"), [(0.5, 1), (2.0, -1)])
+def test_a_descent_step_moves_the_spread_towards_the_target(spread, sign):
+    h = features(CENTRES, spread=spread, seed=1)
+    moved = step_down(lambda h: spread_ratio_loss(h, REAL, ratio=1.0), h)
+    assert sign * (class_spread(moved).mean() - class_spread(h).mean()) > 0
+
+
+def test_a_ratio_above_one_pushes_samples_of_real_spread_further_apart():
+    moved = step_down(lambda h: spread_ratio_loss(h, REAL, ratio=1.5), REAL)
+    assert class_spread(moved).mean() > class_spread(REAL).mean()
+
+
+def test_ratio_two_doubles_the_spread(batch, loss_of):
+    h = features(CENTRES, spread=1.0, samples=32, seed=3).requires_grad_()
+    before = class_spread(h.detach())
+    optimiser, loss = torch.optim.Adam([h], lr=0.05), loss_of("intra-class", ratio=2.0)
+    scale = REAL.flatten(0, 1).std(0)
+    for _ in range(200):
+        optimiser.zero_grad()
+        loss(batch(h), batch(REAL), torch.Generator()).backward()
+        optimiser.step()
+    after = class_spread(h.detach() / scale)
+    assert torch.allclose(after, 2 * class_spread(REAL / scale), rtol=0.15)
+    assert (class_spread(h.detach()) > 1.4 * before).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "wider"), [("repulsive", True), ("hard-max", True), ("hinge", True), ("centralisation", False)]
+)
+def test_every_other_form_pushes_the_way_it_promises(batch, loss_of, form, wider):
+    loss, real = loss_of("intra-class", form=form), batch(REAL)
+    h = features([[2.0, 2], [4, 1], [1, 4]], spread=0.3, samples=16, seed=4)
+    moved = h
+    for _ in range(10):
+        moved = step_down(lambda h: loss(batch(h), real, torch.Generator()), moved)
+
+    def angles(h):
+        unit = torch.nn.functional.normalize(h, dim=2)
+        return class_spread(unit).mean()
+
+    measure = class_spread(h).mean(), class_spread(moved).mean()
+    before, after = (angles(h), angles(moved)) if wider else measure
+    assert (after > before) == wider
+
+
+@pytest.mark.parametrize("form", ["repulsive", "hard-max", "hinge", "centralisation"])
+def test_a_lone_sample_of_a_class_has_nothing_to_be_pushed_from(batch, loss_of, form):
+    assert loss_of("intra-class", form=form)(batch(REAL[:, :1]), batch(REAL), torch.Generator()).item() == 0
