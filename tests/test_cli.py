@@ -54,8 +54,8 @@ def test_every_help_shows_two_examples_of_that_command(command: Command, path: t
 
 def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     assert {" ".join(path) for path in ALL} == {
-        "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "condense",
-        "info", "verify", "annotate", "sample", "import", "export", "evaluate", "baseline", "protocol",
+        "", "recipe", "recipe list", "recipe show", "recipe copy", "recipe validate", "recipe run", "recipe sweep",
+        "condense", "info", "verify", "annotate", "sample", "import", "export", "evaluate", "baseline", "protocol",
         "protocol list", "protocol show", "protocol diff", "teacher", "teacher train", "teacher info", "view", "push",
         "pull", "hub", "hub list", "cache", "cache list", "cache clear", "hub search", "env",
     }  # fmt: skip
@@ -285,6 +285,40 @@ def test_a_sheet_that_is_no_png_is_refused_and_leaves_nothing(
 
 def test_info_on_a_file_says_that_it_is_one(command: Command, digits_artifact: Path) -> None:
     assert "is a file" in command("info", digits_artifact / "config.json").err
+
+
+def test_every_command_about_an_artifact_takes_a_shipped_name(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = {
+        "info": ["--json"],
+        "verify": ["--json"],
+        "sample": ["--grid", "grid.png", "--fresh", "--per-class", "1"],
+        "export": ["--format", "numpy", "--out", "arrays"],
+        "evaluate": ["--recheck", "--protocol", "quick/v1", "--rows", "frozen", "--runs", "1", "--json"],
+    }
+    for name, options in arguments.items():
+        missing = command(name, "digitz", *options)
+        assert (missing.code, "Did you mean 'digits'" in missing.err) == (2, True), name
+    for name in ("info", "verify", "sample", "export"):
+        assert command(name, "digits", *arguments[name]).code == 0, name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays", "grid.png"]
+
+
+def test_a_local_folder_wins_over_a_name(
+    command: Command, digits_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").symlink_to(digits_artifact, target_is_directory=True)
+    assert json.loads(command("info", "digits", "--json").out)["generator"] == "pixel-bank"
+
+
+def test_what_is_shipped_is_not_written_to(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["annotate", "digits", "--license", "MIT"], ["evaluate", "digits", "--write"]):
+        failed = command(*arguments)
+        assert (failed.code, "gendata pull digits --out DIR" in failed.err) == (2, True)
 
 
 def test_an_empty_folder_is_as_good_as_none(command: Command, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from gendata.cli.arguments import (
@@ -30,7 +31,13 @@ from gendata.cli.printing import (
     yaml_text,
 )
 from gendata.errors import GendataError, RecipeError
-from gendata.recipe import list_recipes, load_recipe, recipe_path
+from gendata.recipe import SWEEPS, list_recipes, load_recipe, recipe_path
+from gendata.sweeping.sweep import Sweep, list_sweeps, load_sweep, read_sweep
+from gendata.sweeping.table import cells_of, columns, footnotes
+
+if TYPE_CHECKING:
+    from gendata.sweeping.result import CellResult
+    from gendata.sweeping.sweep import Cell
 
 recipe_app = typer.Typer(
     no_args_is_help=True,
@@ -111,11 +118,11 @@ def _recipe_copy(
 @recipe_app.command("validate")
 def _recipe_validate(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME-or-FILE]...", help="None: all the shipped recipes.")
+        list[str] | None, typer.Argument(metavar="[NAME-or-FILE]...", help="None: all the shipped recipes and sweeps.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check recipes: fields, types, names and every option.
+    """Check recipes: fields, types, names and every option; of shipped sweeps, every recipe that they make.
 
     \b
     Examples:
@@ -124,9 +131,9 @@ def _recipe_validate(
     """
     faults: dict[str, GendataError] = {}
     digests: dict[str, str] = {}
-    for name in names or list_recipes():
+    for name in names or [*list_recipes(), *list_sweeps()]:
         try:
-            digests[name] = load_recipe(name).resolved(where=name).digest()
+            digests[name] = _digest(name)
         except GendataError as error:
             faults[name] = error
     if as_json:
@@ -138,6 +145,12 @@ def _recipe_validate(
         typer.echo(fault_text(fault), err=True)
     if faults:
         raise typer.Exit(2)
+
+
+def _digest(name: str) -> str:
+    if name.startswith(SWEEPS) and not name.endswith((".yaml", ".yml")):
+        return load_sweep(name).digest()
+    return load_recipe(name).resolved(where=name).digest()
 
 
 @recipe_app.command("run")
@@ -167,6 +180,100 @@ def _recipe_run(
         artifact = condense(name, out=out, overrides=changes, data_root=data, on_progress=bar)
     path = load_recipe(name, overrides=changes).source.options.get("path")
     print_made(artifact, data=(data or Path()) / path if path else data, as_json=as_json)
+
+
+@recipe_app.command("sweep")
+def _recipe_sweep(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME-or-FILE]", help="A shipped sweep's name or a YAML file; none: list the shipped."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Made, or taken up again; none: runs/sweep-NAME.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes side by side, one thread each.")] = 1,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="So many seeds, from 0; none: as the file says.")
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw plot.png; needs gendata[report].")] = True,
+    dry_run: DryRunOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Condense and score variants of a recipe over seeds: one table, one plot.
+
+    Writes results.json, table.md and plot.png into DIR. Killed and run again, the same command goes on: what is
+    finished is not repeated. Accuracies are of images held out of train, unless the file says `split: test`.
+
+    \b
+    A sweep file:
+      summary: Images per class
+      base: digits/random-real          # a shipped recipe, or a YAML file beside this one
+      overrides: [evaluation.runs=1]    # of every cell
+      variants:                         # name: overrides; may be left out
+        raw: []
+        herded: [method.name=herding]
+      grid:                             # path: values; every combination, with every variant
+        artifact.storage: [f32, int8]
+      seeds: 3                          # or a list
+      evaluation: {protocol: quick/v1, runs: 3, rows: [frozen], split: validation}
+      plot: {x: artifact.storage}       # a path of the grid, or spread, gap, bytes; may be left out
+
+    \b
+    Examples:
+      gendata recipe sweep sweeps/losses --dry-run
+      gendata recipe sweep mine.yaml --out runs/mine --jobs 4 --seeds 5
+    """
+    if name is None:
+        _list_sweeps(as_json=as_json)
+        return
+    sweep = load_sweep(name, num_seeds=seeds)
+    out = out or Path("runs") / f"sweep-{sweep.name}"
+    if dry_run:
+        _print_sweep_plan(sweep, out, as_json=as_json)
+        return
+    from gendata.sweeping.running import run_sweep
+
+    def told(cell: Cell, result: CellResult | GendataError, minutes: float) -> None:
+        rows = [] if isinstance(result, GendataError) else [f"{r.label} {100 * r.mean:.1f} %" for r in result.rows]
+        typer.echo(clean(f"{minutes:.1f} min: {cell.label}: {', '.join(rows) or 'FAILED'}"), err=True)
+
+    command = f"gendata recipe sweep {name}" + (f" --seeds {seeds}" if seeds else "")
+    results = run_sweep(sweep, out=out, command=command, jobs=jobs, data_root=data, with_plot=plot, on_cell=told)
+    if as_json:
+        print_json(**msgspec.to_builtins(results))
+    else:
+        print_table(columns(sweep), (cells_of(sweep, line) for line in results.table))
+        for note in footnotes(sweep):
+            typer.echo(clean(note))
+        typer.echo(f"{clean(str(out))}: results.json, table.md" + (", plot.png" if plot else ""))
+    for label, why in results.failed.items():
+        typer.echo(clean(f"{label} was not measured: {why}", keep="\n"), err=True)
+    if results.failed:
+        raise typer.Exit(2)
+
+
+def _list_sweeps(*, as_json: bool) -> None:
+    files = {name: read_sweep(name) for name in list_sweeps()}
+    if as_json:
+        print_json(sweeps=[{"name": name, "summary": file.summary} for name, file in files.items()])
+    else:
+        print_table(["sweep", "base", "summary"], [[name, f.base, f.summary] for name, f in files.items()])
+
+
+def _print_sweep_plan(sweep: Sweep, out: Path, *, as_json: bool) -> None:
+    """Which cells there are, and which are finished."""
+    from gendata.sweeping.result import kept
+
+    rows = [(cell.label, cell.recipe.digest(), kept(out, cell.key) is not None) for cell in sweep.cells]
+    if as_json:
+        print_json(cells=[{"cell": label, "recipe_digest": digest, "finished": done} for label, digest, done in rows])
+        return
+    print_table(
+        ["cell", "recipe digest", ""],
+        [[label, digest[:12], "finished" if done else ""] for label, digest, done in rows],
+    )
+    typer.echo(f"{len(rows)} cells, {sum(done for *_, done in rows)} finished. Nothing was made: --dry-run.")
 
 
 def condense_command(

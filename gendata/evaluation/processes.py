@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 import torch
 
@@ -20,6 +21,7 @@ from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.measurement import Runner, one_after_the_other, train_network
 from gendata.evaluation.result import NetworkResult
 
+Result = TypeVar("Result")
 Planner = Callable[[str], Callable[[Bench], RowPlan]]
 
 _planned: dict[tuple[str, str], tuple[Bench, RowPlan]] = {}  # of a worker: a row's data and choices are made once
@@ -41,24 +43,35 @@ def runner(jobs: int, *, planner_of: Planner) -> Iterator[Runner]:
     if jobs == 1:
         yield one_after_the_other
         return
+    with worker_pool(jobs, threads=threads_per_job(jobs)) as pool:
+        yield partial(_spread, pool, planner_of)
+
+
+@contextmanager
+def worker_pool(jobs: int, *, threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with the context, and with this process however it ends.
+
+    Args:
+        threads: of torch, in each.
+    """
     start = multiprocessing.get_context("spawn")  # a forked child hangs once the parent has run torch's threads
     told, life = start.Pipe(duplex=False)  # `life` is open in this process alone: closed when it ends, however it does
     with (
         told,
         life,
-        ProcessPoolExecutor(jobs, start, initializer=_begin, initargs=(threads_per_job(jobs), told)) as pool,
+        ProcessPoolExecutor(jobs, start, initializer=_begin, initargs=(threads, told)) as pool,
     ):
         try:
-            yield partial(_spread, pool, planner_of)
+            yield pool
         except BaseException:
-            life.close()  # networks under way may have hours to go, and nobody would get their results
+            life.close()  # what is under way may have hours to go, and nobody would get its results
             raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _begin(threads: int, told: Connection) -> None:
-    """In a worker, before its first network. It ends with its caller, which alone is told of an interruption."""
+    """In a worker, before its first task. It ends with its caller, which alone is told of an interruption."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with, args=(told,), daemon=True).start()
@@ -84,13 +97,13 @@ def _spread(
         pool.submit(_work, planner_of, bench, plan.row, seed): seed for seed in seeds
     }
     for future in as_completed(futures):
-        result = _result_of(future)
+        result = result_of(future)
         bench.progress.advance(result.steps)
         keep(futures[future], result)
 
 
-def _result_of(future: Future[NetworkResult]) -> NetworkResult:
-    """Its result.
+def result_of(future: Future[Result]) -> Result:
+    """What a worker of `worker_pool` returned.
 
     Raises:
         GendataError: a worker died.
@@ -99,8 +112,8 @@ def _result_of(future: Future[NetworkResult]) -> NetworkResult:
         return future.result()
     except BrokenProcessPool:
         raise GendataError(
-            "a process that trained networks was ended from outside, or ran out of memory",
-            remedy="Give the same command again, perhaps with fewer --jobs: networks that were finished are kept.",
+            "a working process was ended from outside, or ran out of memory",
+            remedy="Give the same command again, perhaps with fewer --jobs: what was finished is kept.",
         ) from None
 
 

@@ -93,7 +93,7 @@ def test_a_worker_that_died_is_told_with_what_to_do() -> None:
     future: Future[NetworkResult] = Future()
     future.set_exception(BrokenProcessPool())
     with pytest.raises(GendataError, match="fewer --jobs"):
-        processes._result_of(future)
+        processes.result_of(future)
 
 
 @pytest.mark.slow

@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 
 from gendata.recipe import list_recipes, load_recipe
+from gendata.sweeping.sweep import list_sweeps, load_sweep
 
 ROOT = Path(__file__).resolve().parents[2] / "recipes"
-NAMES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.yaml"))
+FILES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.yaml"))
+SWEEPS = [name for name in FILES if name.startswith("sweeps/")]
+NAMES = [name for name in FILES if name not in SWEEPS]
 
 
 def test_the_list_is_exactly_the_files() -> None:
     assert list_recipes() == NAMES
+    assert list_sweeps() == SWEEPS
 
 
 def test_the_folder_holds_recipes_and_a_readme_and_nothing_else() -> None:
@@ -24,6 +28,13 @@ def test_the_folder_holds_recipes_and_a_readme_and_nothing_else() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_valid_to_the_last_option(name: str) -> None:
     load_recipe(name).resolved(where=name)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_recipe_of_a_sweep_is_valid_and_differs_from_the_others(name: str) -> None:
+    sweep = load_sweep(name)
+    assert len({cell.key for cell in sweep.cells}) == len(sweep.cells)
+    assert 10 <= len(sweep.file.summary) <= 100
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,124 @@
+"""Results of cells as lines: mean and deviation over seeds, of every row of every variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, pstdev
+from typing import Any
+
+import msgspec
+
+from gendata.sweeping.result import CellResult
+from gendata.sweeping.sweep import Cell, Sweep, short
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of one variant, over its seeds. Accuracies are fractions."""
+
+    variant: str
+    settings: dict[str, Any]  # of the grid: path -> value
+    row: str  # "frozen(100)", "fresh-matched", "random-real"
+    mean: float  # over seeds, of the means over networks
+    std: float  # of the same, population
+    n: int  # seeds
+    networks: int  # in all
+    bytes: float | None  # mean over seeds
+    images_seen: int
+    spread: float | None  # achieved by the artifact, mean over seeds; None too for a row of real images
+    gap: float | None
+    minutes: float | None  # of one condensation on one thread, mean over the seeds that were not interrupted
+
+
+def lines_of(sweep: Sweep, results: Mapping[str, CellResult]) -> list[Line]:
+    """The table, in the order of the file; variants of which no cell is finished are left out.
+
+    Args:
+        results: cells' keys -> what they gave.
+    """
+    groups: dict[str, list[Cell]] = {}
+    for cell in sweep.cells:
+        groups.setdefault(f"{cell.variant} {dict(cell.settings)}", []).append(cell)
+    return [
+        line
+        for cells in groups.values()
+        for line in _lines(cells[0], [results[cell.key] for cell in cells if cell.key in results])
+    ]
+
+
+def _lines(cell: Cell, results: Sequence[CellResult]) -> Iterable[Line]:
+    for label in dict.fromkeys(row.label for result in results for row in result.rows):
+        # A cell may lack a row that another has: then its statistics do not count either.
+        pairs = [(result, row) for result in results for row in result.rows if row.label == label]
+        means = [row.mean for _, row in pairs]
+        made = [result for result, row in pairs if row.row == "artifact"]
+        yield Line(
+            variant=cell.variant,
+            settings=dict(cell.settings),
+            row=label,
+            mean=fmean(means),
+            std=pstdev(means),
+            n=len(means),
+            networks=sum(row.n for _, row in pairs),
+            bytes=_mean(row.bytes for _, row in pairs),
+            images_seen=max(row.images_seen for _, row in pairs),
+            spread=_mean(result.spread for result in made),
+            gap=_mean(result.gap for result in made),
+            minutes=_mean(result.condense_minutes for result in made),
+        )
+
+
+def columns(sweep: Sweep) -> list[str]:
+    """Titles of what `cells_of` returns."""
+    accuracy = f"{sweep.file.evaluation.split} accuracy %"
+    return [*_named(sweep), "row", accuracy, "n", "bytes", "spread", "gap", "minutes"]
+
+
+def cells_of(sweep: Sweep, line: Line) -> list[str]:
+    """One line's texts."""
+    return [
+        *([line.variant] if sweep.file.variants else []),
+        *(_told(value) for value in line.settings.values()),
+        line.row,
+        f"{100 * line.mean:.1f}" + (f" ± {100 * line.std:.1f}" if line.n > 1 else ""),
+        str(line.n),
+        "-" if line.bytes is None else f"{line.bytes:,.0f}",
+        *("-" if value is None else f"{value:.2f}" for value in (line.spread, line.gap)),
+        "-" if line.minutes is None else f"{line.minutes:.1f}",
+    ]
+
+
+def footnotes(sweep: Sweep) -> list[str]:
+    """What a reader must know to read the table."""
+    scoring = sweep.file.evaluation
+    return [
+        f"Base {sweep.file.base}. {scoring.protocol}: accuracy on {_SPLITS[scoring.split]}, mean ± std over n seeds, "
+        f"each the mean of {scoring.runs} networks.",
+        "spread: trace of a class's covariance, samples / real images; gap: distance of class centres, the same; in "
+        "features of one network trained on real images. minutes: one condensation on one thread.",
+    ]
+
+
+_SPLITS = {"validation": "images held out of train, on which choices are made", "test": "test images"}
+
+
+def markdown(sweep: Sweep, lines: Sequence[Line], *, failed: Mapping[str, str], measured_with: str) -> str:
+    """The table with what explains it."""
+    head = columns(sweep)
+    rows = [head, ["---"] * len(head), *(cells_of(sweep, line) for line in lines)]
+    table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    faults = [f"- not measured: {label}: {' '.join(why.split())}" for label, why in failed.items()]
+    parts = [sweep.file.summary, "", *table, "", *footnotes(sweep), measured_with]
+    return "\n".join([*parts, *(["", *faults] if faults else [])]) + "\n"
+
+
+def _named(sweep: Sweep) -> list[str]:
+    return [*(["variant"] if sweep.file.variants else []), *map(short, sweep.file.grid)]
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
