@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -127,19 +127,40 @@ def search_hub(text: str = "", *, access: HubAccess | None = None, limit: int = 
     return ask(found, access, where=str(api.endpoint))
 
 
-def artifact_folder(path_or_name: str | Path) -> Path:
-    """The existing or shipped folder that `path_or_name` means; nothing is fetched.
+def open_named(
+    path_or_name: str | Path,
+    *,
+    also: Collection[str] = (),
+    verify: Verify = "hash",
+    access: HubAccess | None = None,
+) -> CondensedArtifact:
+    """The artifact that a path or a name means, as `load_condensed` understands it, opened where it lies.
+
+    Args:
+        path_or_name: an existing folder, a name of the catalogue, "org/name" or "org/name@revision".
+        also: files that are fetched from the Hub besides those that sampling needs, as far as the artifact has them.
+        verify: as in `open_artifact`.
+        access: None: the client's defaults.
 
     Raises:
-        ArtifactError: there is none. HubError: it is a name on the Hub.
+        ArtifactError, HubError: see `load_condensed`.
+    """
+    return open_located(locate(path_or_name), access or HubAccess(), verify=verify, also=also)
+
+
+def own_folder(path_or_name: str | Path) -> Path:
+    """The existing folder that `path_or_name` means, for whoever is going to change what is in it.
+
+    Raises:
+        ArtifactError: there is none. HubError: it is a name of what comes with gendata, or is on the Hub.
     """
     location = locate(path_or_name)
-    if location.folder is None:
+    if location.folder is None or not Path(path_or_name).is_dir():
         raise HubError(
-            f"no folder is called {str(path_or_name)!r}",
+            f"no folder is called {str(path_or_name)!r}, and what is published stays as it is",
             where=f"looked for {Path(path_or_name).absolute()}",
             expected="an artifact's folder",
-            remedy=f"If it is on the Hub, fetch it first: gendata pull {path_or_name} --out DIR",
+            remedy=f"Make a copy of your own first: gendata pull {path_or_name} --out DIR",
         )
     return location.folder
 
@@ -177,23 +198,27 @@ def locate(path_or_name: str | Path, *, revision: str | None = None) -> Location
     )
 
 
-def open_located(location: Location, access: HubAccess, *, verify: Verify, whole: bool = False) -> CondensedArtifact:
+def open_located(
+    location: Location, access: HubAccess, *, verify: Verify, also: Collection[str] = (), whole: bool = False
+) -> CondensedArtifact:
     """The artifact at a location, fetched if it is on the Hub.
 
     Args:
         location: see `locate`.
         access: how the Hub is reached.
         verify: as in `open_artifact`.
+        also: see `open_named`.
         whole: fetch everything that belongs to it, not only what sampling needs.
     """
     from gendata.artifact.artifact import open_artifact
+    from gendata.artifact.layout import PROBES
 
     if location.repo is None:
         assert location.folder is not None
         artifact = open_artifact(location.folder, verify=verify)
         _check_digest(artifact, location, where=str(location))
         return artifact
-    snapshot = fetch(location, access, probes=verify == "probe", whole=whole)
+    snapshot = fetch(location, access, also=(*also, PROBES) if verify == "probe" else also, whole=whole)
     where = f"{location.repo} at {snapshot.commit[:12]}"
     try:
         artifact = open_artifact(snapshot.folder, verify=verify)
@@ -210,23 +235,25 @@ def open_located(location: Location, access: HubAccess, *, verify: Verify, whole
     return artifact
 
 
-def fetch(location: Location, access: HubAccess, *, probes: bool = False, whole: bool = False) -> Snapshot:
-    """Files of a repository in the client's cache: what sampling needs, `probes` too, or the `whole` artifact.
+def fetch(location: Location, access: HubAccess, *, also: Collection[str] = (), whole: bool = False) -> Snapshot:
+    """Files of a repository in the client's cache: what sampling needs, those `also` wanted, or the `whole` artifact.
 
     Raises:
         ArtifactError, HubError: see `load_condensed`.
     """
-    from gendata.artifact.layout import CARD, MANIFEST, NEEDED_TO_SAMPLE, PROBES
+    from gendata.artifact.layout import CARD, MANIFEST, NEEDED_TO_SAMPLE
     from gendata.artifact.manifest import read_manifest
 
     api, repo = hub_api(access), str(location.repo)
     commit = _commit(api, location, access)
     _log.info("%s is commit %s", location, commit)
-    names = [MANIFEST, *NEEDED_TO_SAMPLE, *([PROBES] if probes else [])]
-    folder = _download(api, repo, commit, names, access)
+    folder = _download(api, repo, commit, [MANIFEST, *NEEDED_TO_SAMPLE], access)
     _check_ours(api, folder, repo, commit, access)
-    if whole:
-        _download(api, repo, commit, [MANIFEST, CARD, *read_manifest(folder).files], access)
+    if also or whole:
+        listed = read_manifest(folder).files
+        more = [CARD, *listed] if whole else [name for name in also if name in listed]
+        if more:
+            _download(api, repo, commit, [MANIFEST, *more], access)
     return Snapshot(folder, commit)
 
 

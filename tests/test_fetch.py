@@ -10,7 +10,7 @@ import pytest
 import gendata
 from gendata.catalog import CatalogEntry, parse_catalog, read_catalog, search_catalog, shipped_folder
 from gendata.errors import ArtifactError, GendataError, HubError, IntegrityError
-from gendata.fetch import artifact_folder, locate, open_located
+from gendata.fetch import locate, open_located, open_named, own_folder
 from gendata.hub_access import HubAccess
 
 
@@ -78,13 +78,21 @@ def test_what_has_no_revisions_refuses_one(
         gendata.load_condensed(name, revision="v1")
 
 
-def test_a_name_on_the_hub_has_no_folder_until_it_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["org/digits-ipc10", "digits"])
+def test_what_is_published_is_nobodys_own_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(HubError, match="no folder is called 'org/digits-ipc10'") as caught:
-        artifact_folder("org/digits-ipc10")
-    assert str(tmp_path / "org" / "digits-ipc10") in str(caught.value)
-    assert "gendata pull org/digits-ipc10 --out DIR" in str(caught.value)
-    assert artifact_folder("digits") == shipped_folder("digits")
+    with pytest.raises(HubError, match=f"no folder is called '{name}'") as caught:
+        own_folder(name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert f"gendata pull {name} --out DIR" in str(caught.value)
+    (tmp_path / name).mkdir(parents=True)
+    assert own_folder(name) == Path(name)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_shipped_name_is_opened_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert open_named("digits", also=["evaluations.json"], verify="probe").path == shipped_folder("digits")
 
 
 @pytest.mark.parametrize(

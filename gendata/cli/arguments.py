@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help="A shipped recipe's name or a YAML file.")]
-ArtifactArgument = Annotated[Path, typer.Argument(metavar="ARTIFACT", help="The artifact's folder.")]
+ArtifactArgument = Annotated[
+    str, typer.Argument(metavar="ARTIFACT", help="A folder, a name of `gendata hub list`, or org/name on the Hub.")
+]
+FolderArgument = Annotated[Path, typer.Argument(metavar="ARTIFACT", help="The artifact's folder.")]
 DataSetArgument = Annotated[
     str, typer.Argument(metavar="FOLDER-or-DATASET", help="A folder of images, or a data set's name.")
 ]

@@ -8,22 +8,23 @@ from typing import Annotated
 import msgspec
 import typer
 
-from gendata.cli.arguments import ArtifactArgument, JsonOption
+from gendata.cli.arguments import ArtifactArgument, FolderArgument, JsonOption
 from gendata.cli.printing import clean, facts_of, print_evaluations, print_facts, print_json, print_made
 from gendata.errors import ArtifactError, IntegrityError
 
 
-def info(path: ArtifactArgument, as_json: JsonOption = False) -> None:
-    """What an artifact holds and what it costs in bytes.
+def info(name: ArtifactArgument, as_json: JsonOption = False) -> None:
+    """What an artifact holds, what it costs in bytes and what was measured on it.
 
     \b
     Examples:
       gendata info runs/digits
-      gendata info runs/digits --json
+      gendata info digits --json
     """
-    from gendata.artifact.artifact import open_artifact
+    from gendata.artifact.layout import EVALUATIONS
+    from gendata.fetch import open_named
 
-    facts = facts_of(open_artifact(path))
+    facts = facts_of(open_named(name, also=[EVALUATIONS]))
     if as_json:
         print_json(**facts)
         return
@@ -34,7 +35,7 @@ def info(path: ArtifactArgument, as_json: JsonOption = False) -> None:
 
 
 def verify(
-    path: ArtifactArgument,
+    name: ArtifactArgument,
     probe: Annotated[
         bool, typer.Option("--probe/--no-probe", help="Make the stored probes again on this machine.")
     ] = True,
@@ -45,28 +46,28 @@ def verify(
     \b
     Examples:
       gendata verify runs/digits --probe
-      gendata verify runs/digits --no-probe --json
+      gendata verify digits --no-probe --json
     """
-    from gendata.artifact.artifact import open_artifact
+    from gendata.artifact.layout import EVALUATIONS, PROBES
     from gendata.artifact.probes import verify_probes
     from gendata.artifact.seals import broken_seals
+    from gendata.fetch import open_named
 
-    artifact = open_artifact(path)
+    artifact = open_named(name, also=[EVALUATIONS, PROBES])
+    artifact.check_files()
     report, faults = verify_probes(artifact) if probe else None, broken_seals(artifact)
     if as_json:
         facts = {**msgspec.to_builtins(report), "meaning": report.meaning} if report else {}
-        print_json(path=str(path), artifact_id=artifact.artifact_id, **facts, broken_seals=faults)
+        print_json(path=str(artifact.path), artifact_id=artifact.artifact_id, **facts, broken_seals=faults)
     else:
         tier = f"; tier {report.tier}: {report.meaning}" if report else ""
-        typer.echo(f"{clean(str(path))}: every hash is right{tier}")
+        typer.echo(f"{clean(name)}: every hash is right{tier}")
     if faults:
-        raise IntegrityError(
-            "; ".join(faults), where=str(path), remedy="Measure again: gendata evaluate ARTIFACT --write."
-        )
+        raise IntegrityError("; ".join(faults), where=name, remedy="Measure again: gendata evaluate ARTIFACT --write.")
 
 
 def annotate(
-    path: ArtifactArgument,
+    path: FolderArgument,
     license: Annotated[str | None, typer.Option("--license", help="SPDX identifier: CC-BY-4.0.")] = None,
     source: Annotated[str | None, typer.Option("--source", help="Where the real data is described: a URL.")] = None,
     citation: Annotated[str | None, typer.Option("--citation", help="How the real data is cited.")] = None,
@@ -80,15 +81,16 @@ def annotate(
       gendata annotate runs/photos --source https://example.org/photos --citation "Doe 2026"
     """
     from gendata.artifact import amend
+    from gendata.fetch import own_folder
 
     if license is None and source is None and citation is None:
         raise ArtifactError("nothing to state", where=str(path), expected="--license, --source or --citation")
-    artifact = amend.annotate(path, license=license, source=source, citation=citation)
+    artifact = amend.annotate(own_folder(str(path)), license=license, source=source, citation=citation)
     print_made(artifact, as_json=as_json)
 
 
 def sample(
-    path: ArtifactArgument,
+    name: ArtifactArgument,
     grid: Annotated[Path, typer.Option("--grid", metavar="FILE", help="The PNG to write, one row per class.")],
     per_class: Annotated[
         int | None, typer.Option("--per-class", min=1, help="Images per row; none: ten, or all the frozen ones.")
@@ -101,19 +103,19 @@ def sample(
     \b
     Examples:
       gendata sample runs/digits --grid grid.png
-      gendata sample runs/digits --grid fresh.png --fresh --per-class 20 --seed 1
+      gendata sample digits --grid fresh.png --fresh --per-class 20 --seed 1
     """
-    from gendata.artifact.artifact import open_artifact
     from gendata.dataset.grid import check_grid_path, sample_grid, write_grid
+    from gendata.fetch import open_named
 
     check_grid_path(grid)
-    x_u8 = sample_grid(open_artifact(path), per_class=per_class, fresh=fresh, seed=seed)
+    x_u8 = sample_grid(open_named(name), per_class=per_class, fresh=fresh, seed=seed)
     write_grid(grid, x_u8)
     typer.echo(f"{clean(str(grid))}: {x_u8.shape[0]} classes, {x_u8.shape[1]} images each")
 
 
 def export(
-    path: ArtifactArgument,
+    name: ArtifactArgument,
     layout: Annotated[
         str,
         typer.Option("--format", metavar="NAME", help="parquet, webdataset, image-folder, numpy, ddranking or onnx."),
@@ -140,14 +142,15 @@ def export(
     \b
     Examples:
       gendata export runs/digits --format parquet --out digits-parquet
-      gendata export runs/digits --format webdataset --out digits-tar --fresh 100 --seed 1 --num-proc 4
+      gendata export org/digits --format webdataset --out digits-tar --fresh 100 --seed 1 --num-proc 4
     """
     from gendata.exporters.exporting import export_artifact
+    from gendata.fetch import open_named
     from gendata.progress_bars import condensation_bar
 
     with condensation_bar() as bar:
         files = export_artifact(
-            path,
+            open_named(name),
             format=layout,
             out=out,
             fresh=fresh,

@@ -58,7 +58,7 @@ ReportOption = Annotated[
 
 
 def evaluate_command(
-    path: ArtifactArgument,
+    name: ArtifactArgument,
     protocol: ProtocolOption = None,
     runs: RunsOption = None,
     rows: RowsOption = None,
@@ -84,11 +84,13 @@ def evaluate_command(
 
     \b
     Examples:
-      gendata evaluate runs/digits --protocol quick/v1 --out report
+      gendata evaluate digits --protocol quick/v1 --out report
       gendata evaluate runs/fm --protocol dsa --rows frozen,random-real --networks transfer --data ~/data
     """
+    from gendata.artifact.layout import EVALUATIONS
     from gendata.evaluation import evaluate
     from gendata.evaluation.record import record_report
+    from gendata.fetch import open_named, own_folder
     from gendata.progress_bars import evaluation_bar
 
     if split != "test" and (write or out is not None):
@@ -97,12 +99,15 @@ def evaluate_command(
         from gendata.evaluation.page import check_report_folder
 
         check_report_folder(out)  # before hours of measuring
+    if write:
+        own_folder(name)
+    artifact = open_named(name, also=[EVALUATIONS])
     if recheck:
-        _recheck(path, data=data, teacher=teacher, jobs=jobs, device=device, as_json=as_json)
+        _recheck(artifact.path, data=data, teacher=teacher, jobs=jobs, device=device, as_json=as_json)
         return
     with evaluation_bar() as bar:
         report = evaluate(
-            path,
+            artifact,
             protocol=protocol,
             runs=runs,
             rows=_listed(rows),
@@ -119,9 +124,9 @@ def evaluate_command(
         )
     print_report(report, as_json=as_json)  # first: nothing that fails while writing may lose what was measured
     if write:
-        record_report(path, report)
+        record_report(artifact.path, report)
     if out is not None:
-        _write_page(report, out, path, data=data, as_json=as_json)
+        _write_page(report, out, artifact.path, data=data, as_json=as_json)
 
 
 def baseline(

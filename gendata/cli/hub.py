@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from gendata.cli.arguments import ArtifactArgument, JsonOption
+from gendata.cli.arguments import FolderArgument, JsonOption
 from gendata.cli.printing import clean, parse_bytes, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ hub_app = typer.Typer(
 
 
 def push(
-    path: ArtifactArgument,
+    path: FolderArgument,
     repo: RepoArgument,
     private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
     tag: Annotated[

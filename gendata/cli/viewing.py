@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
-from gendata.cli.arguments import DataOption
+from gendata.cli.arguments import ArtifactArgument, DataOption
 
 
 def view_command(
-    name: Annotated[
-        str, typer.Argument(metavar="ARTIFACT", help="A folder, a name of `gendata hub list`, or org/name on the Hub.")
-    ],
+    name: ArtifactArgument,
     data: DataOption = None,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="None: a free one.")] = None,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page too.")] = False,
@@ -27,9 +25,8 @@ def view_command(
       gendata view runs/digits
       gendata view runs/fm --data ~/data --port 7860
     """
-    from gendata.fetch import locate, open_located
-    from gendata.hub_access import HubAccess
+    from gendata.artifact.layout import EVALUATIONS
+    from gendata.fetch import open_named
     from gendata.viewer import view
 
-    artifact = open_located(locate(name), HubAccess(), verify="hash", whole=True)  # its results too
-    view(artifact, data_root=data, port=port, open_browser=browser, say=typer.echo)
+    view(open_named(name, also=[EVALUATIONS]), data_root=data, port=port, open_browser=browser, say=typer.echo)

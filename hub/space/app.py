@@ -2,12 +2,12 @@
 
 import os
 
-from gendata.fetch import locate, open_located
-from gendata.hub_access import HubAccess
+from gendata.artifact.layout import EVALUATIONS
+from gendata.fetch import open_named
 from gendata.viewer import build, launch_options, real_images
 
 name = os.environ.get("GENDATA_ARTIFACT", "digits")
-artifact = open_located(locate(name), HubAccess(), verify="hash", whole=True)
+artifact = open_named(name, also=[EVALUATIONS])
 demo = build(artifact, real=real_images(artifact))
 
 if __name__ == "__main__":

@@ -81,3 +81,17 @@ def test_the_hub_is_searched_for_what_was_pushed(run: Callable[..., Result], hub
     hub.seed("org/digits-raw", {"README.md": b"real"})
     assert run("hub", "search", "digits", "--online").stdout == "org/digits-ipc1\n"
     assert json.loads(run("hub", "search", "x", "--online", "--json").stdout) == {"repositories": []}
+
+
+def test_a_published_artifact_is_inspected_by_its_name_and_no_picture_is_fetched(
+    hub: Any, fresh_python: Callable[..., str], measured_artifact: Path
+) -> None:
+    names = ["config.json", "generator.safetensors", "probes.safetensors", "evaluations.json", "README.md"]
+    files = {name: (measured_artifact / name).read_bytes() for name in names}
+    hub.seed("org/digits", {**files, "preview.png": b"x", "data/train-00000-of-00001.parquet": b"x"})
+    facts = json.loads(fresh_python("-m", "gendata", "info", "org/digits", "--json"))
+    (row,) = facts["evaluations"]
+    assert (row["protocol"], row["mode"], row["mean"], row["n"]) == ("quick/v1", "frozen(10)", 0.6, 1)
+    assert json.loads(fresh_python("-m", "gendata", "verify", "org/digits", "--json"))["tier"] in (2, 3)
+    fetched = {request.path.rpartition("/")[2] for request in hub.requests if "/resolve/" in request.path}
+    assert fetched == {"config.json", "generator.safetensors", "probes.safetensors", "evaluations.json"}
