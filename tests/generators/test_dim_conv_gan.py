@@ -23,7 +23,7 @@ def test_it_has_the_published_number_of_parameters() -> None:
     assert sum(parameter.numel() for parameter in generator.parameters()) == 3_559_363
 
 
-@pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 28)])
+@pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 28), (1, 8), (3, 64)])
 def test_images_have_the_size_of_the_spec_and_values_from_0_to_1(channels: int, side: int) -> None:
     generator = build(channels, side)
     for parameter in generator.parameters():
@@ -42,9 +42,16 @@ def test_the_label_takes_the_place_of_the_first_latents() -> None:
     assert not torch.equal(generator(z, y), generator(z, y.flip(0)))
 
 
-def test_no_sample_depends_on_its_neighbours_even_in_train_mode() -> None:
-    generator, z, y = build().train(), torch.randn(3, 100), torch.tensor([0, 1, 2])
+def test_no_sample_depends_on_its_neighbours() -> None:
+    generator, z, y = build(), torch.randn(3, 100), torch.tensor([0, 1, 2])
     assert torch.allclose(generator(z, y)[:1], generator(z[[0, 0, 0]], y[[0, 0, 0]])[:1], atol=1e-6)
+
+
+def test_training_stores_the_statistics_that_sampling_normalises_by() -> None:
+    generator, z, y = build().train(), torch.randn(64, 100), torch.arange(64) % 10
+    by_batch = [generator(z, y) for _ in range(80)][-1]
+    assert torch.allclose(generator.eval()(z, y), by_batch, atol=0.05)
+    assert not torch.equal(generator.norms[0].var, torch.ones(()))
 
 
 def test_stored_statistics_normalise() -> None:
@@ -57,8 +64,9 @@ def test_stored_statistics_normalise() -> None:
     }
 
 
-def test_work_is_counted_as_the_layers_do_it() -> None:
-    generator, counted = build(1, 28), 0
+@pytest.mark.parametrize("side", [28, 16])
+def test_work_is_counted_as_the_layers_do_it(side: int) -> None:
+    generator, counted = build(1, side), 0
 
     def count(module: torch.nn.Module, args: tuple[torch.Tensor, ...], out: torch.Tensor) -> None:
         nonlocal counted
@@ -73,8 +81,8 @@ def test_work_is_counted_as_the_layers_do_it() -> None:
 
 
 def test_other_sizes_too_few_latents_and_absurd_widths_are_refused() -> None:
-    with pytest.raises(SpecError, match="28 x 28 or 32 x 32"):
-        DimConvGan(DimConvGan.Config(), spec=spec(3, 64), latent_dim=100)
+    with pytest.raises(SpecError, match="28 x 28, or multiples of 8"):
+        DimConvGan(DimConvGan.Config(), spec=spec(3, 30), latent_dim=100)
     with pytest.raises(SpecError, match="the number of classes, 10"):
         build(latent_dim=9)
     with pytest.raises(RecipeError, match="width must be 1 to 4096"):
