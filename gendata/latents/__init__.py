@@ -5,4 +5,5 @@ TABLE = {
     "mixture": "gendata.latents.mixture:Mixture",
     "codebook": "gendata.latents.codebook:Codebook",
     "slot": "gendata.latents.slot:Slot",
+    "stored": "gendata.latents.stored:Stored",
 }
