@@ -59,7 +59,7 @@ def _draw_curves(axes: Axes, lines: Sequence[Line], x: str) -> None:
         value = getattr(line, x) if x in _TITLES else line.settings[x]
         if value is not None:
             others = "" if x in _TITLES else _named(line, without=x)
-            series.setdefault(f"{others or line.variant}, {line.row}", []).append((value, line))
+            series.setdefault(f"{others or line.variant}, {_kind(line)}", []).append((value, line))
     numeric = all(isinstance(value, int | float) for points in series.values() for value, _ in points)
     for number, (name, points) in enumerate(series.items()):
         points = sorted(points, key=lambda point: point[0]) if numeric else points
@@ -77,8 +77,8 @@ def _draw_curves(axes: Axes, lines: Sequence[Line], x: str) -> None:
 
 def _draw_marks(axes: Axes, lines: Sequence[Line]) -> None:
     names = list(dict.fromkeys(map(_named, lines)))
-    for number, row in enumerate(dict.fromkeys(line.row for line in lines)):
-        shown = [line for line in lines if line.row == row]
+    for number, row in enumerate(dict.fromkeys(map(_kind, lines))):
+        shown = [line for line in lines if _kind(line) == row]
         axes.errorbar(
             [100 * line.mean for line in shown],
             [names.index(_named(line)) for line in shown],
@@ -90,6 +90,11 @@ def _draw_marks(axes: Axes, lines: Sequence[Line]) -> None:
         )
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
+
+
+def _kind(line: Line) -> str:
+    """A row's name without the number of its images, which may be what is swept."""
+    return line.row.partition("(")[0]
 
 
 def _named(line: Line, *, without: str = "") -> str:
