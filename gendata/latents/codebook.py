@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 import torch
@@ -23,6 +24,9 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     codes: int = 64  # codes per class
     neighbours: int = 4  # nearest codes of the same class that a code mixes with; 0: no mixing
     reach: float = 0.5  # largest share of the neighbour in the mix
+    # The frozen set: drawn as fresh samples are, or the codes themselves in their order, unmixed. Unset: drawn, and not
+    # written, so that artifacts from before the option keep their digests.
+    frozen: Literal["drawn", "codes"] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= 4096:
@@ -41,6 +45,9 @@ class Codebook(LatentLaw):
 
     i is uniform over the codes of class y, j over the nearest neighbours of i, t uniform in [0, reach), eps ~ N(0, I).
     The neighbours follow from the stored codes (`prepare`); they cost no bytes.
+
+    With `frozen: codes` the frozen set's image `slot` of a class is z = c_slot: an encoding, not a draw. Whoever fits
+    the codes puts first those that cover the class best. A frozen set larger than the codebook goes on with draws.
     """
 
     Config = CodebookConfig
@@ -65,6 +72,13 @@ class Codebook(LatentLaw):
             self.nearest = torch.stack([self._nearest_of_class(codes) for codes in self.codes.detach()])
 
     def forward(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
+        drawn = self._drawn(uniforms, normals, y)
+        if self.config.frozen != "codes":
+            return drawn
+        is_code = (slot >= 0) & (slot < self.config.codes)
+        return torch.where(is_code[:, None], self.codes[y, torch.where(is_code, slot, 0)], drawn)
+
+    def _drawn(self, uniforms: Tensor, normals: Tensor, y: Tensor) -> Tensor:
         i = (uniforms[:, 0] * self.config.codes).long()
         z = self.codes[y, i]
         if self.config.neighbours:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -35,9 +36,15 @@ class ClassDraws:
         return torch.cat(rows)
 
 
-def draw_latents(law: LatentLaw, y: Tensor, *, seed: int, stream: str, step: int) -> Tensor:
-    """Latents (N, dim) for labels (N,), through the law that the artifact will be sampled with."""
+def draw_latents(
+    law: LatentLaw, y: Tensor, *, seed: int, stream: str, step: int, forward: Callable[..., Tensor] | None = None
+) -> Tensor:
+    """Latents (N, dim) for labels (N,), through the law that the artifact will be sampled with.
+
+    Args:
+        forward: called in the law's place with what the law takes; None: the law.
+    """
     index = np.arange(len(y), dtype=np.int64)
     u = torch.from_numpy(uniforms(index, law.num_uniforms, seed=seed, epoch=step, stream=stream)).to(y.device)
     eps = torch.from_numpy(normals(index, law.num_normals, seed=seed, epoch=step, stream=stream)).to(y.device)
-    return law(u, eps, y, torch.full_like(y, -1))
+    return (forward or law)(u, eps, y, torch.full_like(y, -1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -10,35 +12,99 @@ from gendata.latents.law import LatentLaw
 from gendata.latents.mixture import Mixture
 from gendata.methods.draws import keyed_generator
 
+CodeOrigin = Literal["centres", "samples"]  # k-means centres, or the real sample nearest to each
+
 _LLOYD_ITERATIONS = 15
+_COVERING = 512  # codes put in covering order; who stores a larger frozen set wants nearly all of them
 
 
 @torch.no_grad()
-def fit_law(law: LatentLaw, mean: Tensor, variance: Tensor, y: Tensor, *, seed: int) -> None:
+def fit_law(
+    law: LatentLaw, mean: Tensor, variance: Tensor, y: Tensor, *, seed: int, codes_from: CodeOrigin = "centres"
+) -> Tensor | None:
     """Moves the law's learned tensors onto the encoded real data; laws but codebook and mixture stay as they are.
 
     Args:
-        law: its codes (or means) become k-means centres class by class; its scales what lies around them.
+        law: its codes (or means) become k-means centres class by class; its scales what lies around them. Codes come
+            in covering order, see `covering_order`.
         mean, variance: (N, dim) of each real sample's posterior.
         y: (N,) labels.
+        codes_from: of a codebook. "samples": a code is the encoding of one real sample, and the scales are those of
+            the posterior alone.
+
+    Returns:
+        (classes, codes) int64: the row of the real sample that each code encodes; None where codes are no samples.
     """
-    if not isinstance(law, (Codebook, Mixture)):
-        return
-    for c in range(law.num_classes):
-        own = y == c
-        count = law.config.codes if isinstance(law, Codebook) else law.config.components
-        rng = keyed_generator(seed, "k-means", c)
-        centres, assigned = k_means(mean[own], count, rng)
-        around = (mean[own] - centres[assigned]).square() + variance[own]
-        if isinstance(law, Codebook):
-            law.codes[c] = centres
-            law.scales[c] = around.mean(0).sqrt()
-        else:
-            law.means[c] = centres
-            total = torch.zeros_like(centres).index_add_(0, assigned, around)
-            members = torch.bincount(assigned, minlength=count).clamp_min(1)
-            law.scales[c] = (total / members[:, None]).sqrt()
-    law.prepare()
+    if isinstance(law, Codebook):
+        chosen = [_fit_codes(law, c, mean, variance, (y == c).nonzero()[:, 0], seed, codes_from)
+                  for c in range(law.num_classes)]  # fmt: skip
+        law.prepare()
+        return torch.stack(chosen) if codes_from == "samples" else None
+    if isinstance(law, Mixture):
+        for c in range(law.num_classes):
+            _fit_components(law, c, mean[y == c], variance[y == c], seed)
+        law.prepare()
+    return None
+
+
+def _fit_codes(
+    law: Codebook, c: int, mean: Tensor, variance: Tensor, rows: Tensor, seed: int, codes_from: CodeOrigin
+) -> Tensor:
+    """Fits the codes of class c; the real rows nearest to them, in the same order."""
+    points = mean[rows]
+    centres, assigned = k_means(points, law.config.codes, keyed_generator(seed, "k-means", c))
+    members = torch.bincount(assigned, minlength=len(centres))
+    nearest = nearest_members(points, centres, assigned)
+    around = variance[rows]
+    if codes_from == "samples":
+        centres = points[nearest]
+    else:
+        around = around + (points - centres[assigned]).square()
+    order = covering_order(centres, members.clamp_min(1))
+    law.codes[c] = centres[order]
+    law.scales[c] = around.mean(0).sqrt()
+    return rows[nearest[order]]
+
+
+def _fit_components(law: Mixture, c: int, points: Tensor, variance: Tensor, seed: int) -> None:
+    centres, assigned = k_means(points, law.config.components, keyed_generator(seed, "k-means", c))
+    around = (points - centres[assigned]).square() + variance
+    total = torch.zeros_like(centres).index_add_(0, assigned, around)
+    law.means[c] = centres
+    law.scales[c] = (total / torch.bincount(assigned, minlength=len(centres)).clamp_min(1)[:, None]).sqrt()
+
+
+def nearest_members(points: Tensor, centres: Tensor, assigned: Tensor) -> Tensor:
+    """For each centre the index of the nearest point of its own cluster; of an empty cluster the nearest of all."""
+    by_distance = (points - centres[assigned]).square().sum(1).argsort(stable=True)
+    by_cluster = by_distance[assigned[by_distance].argsort(stable=True)]
+    members = torch.bincount(assigned, minlength=len(centres))
+    first = (members.cumsum(0) - members).clamp_max(len(points) - 1)
+    return torch.where(members > 0, by_cluster[first], torch.cdist(centres, points).argmin(1))
+
+
+def covering_order(points: Tensor, weights: Tensor, *, most: int = _COVERING) -> Tensor:
+    """Indices (N,) of which every prefix covers the points well: greedy k-medoids.
+
+    Each next point is the one that lowers most the weighted sum of squared distances to the nearest point already
+    taken (facility location; greedy is within 1 - 1/e of the best, Nemhauser et al. 1978). After `most` points the
+    others follow in their own order.
+
+    Args:
+        points: (N, dim).
+        weights: (N,) how many samples each point stands for.
+    """
+    cost = torch.cdist(points, points).square() * weights[:, None]  # [i, j]: of serving i by j
+    served = cost.max(1).values
+    taken: list[int] = []
+    for _ in range(min(most, len(points))):
+        gain = (served[:, None] - cost).clamp_min(0).sum(0)
+        gain[taken] = -1
+        taken.append(int(gain.argmax()))
+        served = torch.minimum(served, cost[:, taken[-1]])
+    rest = torch.ones(len(points), dtype=torch.bool, device=points.device)
+    rest[taken] = False
+    return torch.cat([torch.tensor(taken, dtype=torch.int64, device=points.device), rest.nonzero()[:, 0]])
 
 
 def k_means(points: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

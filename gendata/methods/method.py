@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gendata.artifact.space import Space
+from gendata.artifact.storage import StorageDtype
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 from gendata.spec import SampleSpec
@@ -63,6 +64,7 @@ class Method(nn.Module, ABC):
     """
 
     Config: ClassVar[type[msgspec.Struct]]
+    storage: StorageDtype = "f32"  # how the artifact will store weights; the loop says it before `stages` is asked
 
     def __init__(self, config: Any, *, generator: Generator, law: LatentLaw, real: RealData, seed: int) -> None:
         super().__init__()

@@ -15,22 +15,27 @@ from gendata.artifact.storage import StorageDtype, decode, encode
 def as_stored(module: nn.Module, storage: StorageDtype) -> Callable[..., Tensor]:
     """`module` with its parameters as the artifact will give them back; gradients reach the parameters unchanged.
 
-    Straight-through rounding (Bengio et al. 2013, arXiv:1308.3432; of whole networks Jacob et al. 2018,
-    arXiv:1712.05877). Differs from them: the grid is not learned; it is the one that `gendata.artifact.storage` will
-    choose for these very values, so that saving the artifact changes nothing that training has not seen.
-
-    Parameters of fewer than two dimensions are stored as floats and stay as they are. They are rounded now, once,
-    however often the result is called.
+    They are rounded now, once, however often the result is called.
     """
-    weights = {
-        name: _rounded(weight, storage) if weight.dim() >= 2 else weight for name, weight in module.named_parameters()
-    }
+    weights = stored_weights(module, storage)
 
     def call(*inputs: Any) -> Tensor:
         out: Tensor = functional_call(module, weights, inputs)
         return out
 
     return call
+
+
+def stored_weights(module: nn.Module, storage: StorageDtype) -> dict[str, Tensor]:
+    """Parameters by name, rounded as `storage` does; those of fewer than two dimensions are stored as floats and stay.
+
+    Straight-through rounding (Bengio et al. 2013, arXiv:1308.3432; of whole networks Jacob et al. 2018,
+    arXiv:1712.05877). Differs from them: the grid is not learned; it is the one that `gendata.artifact.storage` will
+    choose for these very values, so that saving the artifact changes nothing that training has not seen.
+    """
+    return {
+        name: _rounded(weight, storage) if weight.dim() >= 2 else weight for name, weight in module.named_parameters()
+    }
 
 
 def _rounded(weight: Tensor, storage: StorageDtype) -> Tensor:
