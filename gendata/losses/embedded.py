@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from gendata.errors import SpecError
 from gendata.networks.classifier import Classifier
 
 
@@ -57,17 +55,3 @@ def scaled_features(syn: Embedded, real: Embedded, block: int) -> tuple[Tensor, 
     deviation = h_real.flatten(0, 1).std(0)
     scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # a feature that is nearly constant must not dominate
     return h_syn * scale, h_real * scale
-
-
-def halves(h: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (classes, samples, ...) as two independent halves of every class.
-
-    Raises:
-        SpecError: a class has one sample only.
-    """
-    if h.shape[1] < 2:
-        raise SpecError(
-            "an unbiased term got 1 sample per class", expected="2 or more", remedy="Take `estimator: plain`."
-        )
-    first, second = torch.tensor_split(h, [(h.shape[1] + 1) // 2], dim=1)
-    return first, second

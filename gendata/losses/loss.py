@@ -25,7 +25,6 @@ class Loss(nn.Module, ABC):
 
     Config: ClassVar[type[msgspec.Struct]]
     needs_trained: ClassVar[bool] = False  # reads logits, which mean nothing under a fresh network
-    paired: ClassVar[bool] = False  # compares sample i of a class with real sample i of that class
 
     def __init__(self, config: Any, *, num_features: int) -> None:
         super().__init__()

@@ -9,14 +9,15 @@ import msgspec
 import torch
 from torch import Tensor
 
-from gendata.losses.embedded import Embedded, halves, scaled_features
+from gendata.losses.embedded import Embedded, scaled_features
+from gendata.losses.estimators import Estimator, squared_errors
 from gendata.losses.loss import Loss
 
 
 class MomentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of `moment`."""
 
-    estimator: Literal["unbiased", "plain"] = "unbiased"
+    estimator: Estimator = "unbiased"
     blocks: Literal["all", "last"] = "all"  # their terms are added
     projections: int = 64  # random directions that features are projected on
 
@@ -26,10 +27,9 @@ class MomentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Moment(Loss):
-    """Second moments of features projected at random, around the real class mean: mean squared difference.
+    """mean |M_syn - M_real|^2 of M_c = E[p p'], p = P (h - mean h_real), with random directions P: added over blocks.
 
     Source: ours; the second-order part of what M3D (Zhang et al. 2024, arXiv:2312.15927) matches through a kernel.
-    As in `mean`, the default estimate is the product of two halves' errors, without a term in the halves' own noise.
     """
 
     Config = MomentConfig
@@ -43,23 +43,22 @@ class Moment(Loss):
             h_syn, h_real = scaled_features(syn, real, block)
             num_features = h_syn.shape[2]
             projection = torch.randn(num_features, c.projections, generator=rng).to(h_syn.device)
-            errors = moment_errors(h_syn, h_real, projection / math.sqrt(num_features), halved=c.estimator != "plain")
-            parts.append((errors[0] * errors[-1]).mean())
+            errors = moment_errors(h_syn, h_real, projection / math.sqrt(num_features), c.estimator)
+            parts.append(errors.mean())
         return torch.stack(parts).sum()
 
 
-def moment_errors(h_syn: Tensor, h_real: Tensor, projection: Tensor, *, halved: bool) -> list[Tensor]:
-    """Differences (classes, k, k) of second moments around the real class mean: of the two halves, or of all samples.
+def moment_errors(h_syn: Tensor, h_real: Tensor, projection: Tensor, estimator: Estimator) -> Tensor:
+    """Squared errors (classes, k, k) of second moments around the real class mean.
 
     Args:
         h_syn, h_real: (classes, samples, features).
         projection: (features, k).
-        halved: two differences, one per half of the synthetic samples.
+        estimator: see `squared_errors`.
     """
     centre = h_real.mean(1, keepdim=True)
     p_syn, p_real = (h_syn - centre) @ projection, (h_real - centre) @ projection
-    target = _second_moment(p_real)
-    return [_second_moment(p) - target for p in (halves(p_syn) if halved else (p_syn,))]
+    return squared_errors(p_syn, p_real, estimator, statistic=_second_moment)
 
 
 def _second_moment(p: Tensor) -> Tensor:

@@ -1,0 +1,62 @@
+"""`covariance`: how channels vary together inside a class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import torch
+from torch import Tensor
+
+from gendata.losses.embedded import Embedded
+from gendata.losses.estimators import Estimator, squared_errors
+from gendata.losses.loss import Loss
+
+
+class CovarianceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of `covariance`. As IID: `{estimator: plain, scaled: false, summed: true}`, weight 0.01."""
+
+    estimator: Estimator = "unbiased"
+    blocks: Literal["all", "last"] = "last"  # their terms are added
+    scaled: bool = True  # channels in units of their real deviation
+    summed: bool = False  # over classes and pairs of channels; otherwise their mean
+
+
+class Covariance(Loss):
+    """|Cov_syn - Cov_real|^2 of local features, class by class: every position of a map is an observation of channels.
+
+    Source: IID (Deng et al. 2024, CVPR, "Exploiting Inter-sample and Inter-feature Relations in Dataset
+    Distillation"), its covariance matching. Local features give a covariance of full rank from few images.
+
+    Differs from the paper: by default channels are in units of their real deviation, the mean over entries stands for
+    the sum, and the errors of two halves are multiplied (each is centred on its own mean: a bias of 1 / images stays).
+    """
+
+    Config = CovarianceConfig
+    config: CovarianceConfig
+
+    def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
+        """The term; see `Loss`."""
+        c = self.config
+        parts = []
+        for block in range(len(syn.maps)) if c.blocks == "all" else (-1,):
+            h_syn, h_real = _local(syn, block), _local(real, block)
+            if c.scaled:
+                deviation = h_real.flatten(0, 2).std(0)
+                scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # as `scaled_features`, per channel
+                h_syn, h_real = h_syn * scale, h_real * scale
+            errors = squared_errors(h_syn, h_real, c.estimator, statistic=_covariance)
+            parts.append(errors.sum() if c.summed else errors.mean())
+        return torch.stack(parts).sum()
+
+
+def _local(batch: Embedded, block: int) -> Tensor:
+    """(classes, samples, positions, channels) of a block."""
+    return batch.by_class(batch.maps[block].flatten(2).transpose(1, 2))
+
+
+def _covariance(h: Tensor) -> Tensor:
+    """(classes, channels, channels) of (classes, samples, positions, channels)."""
+    h = h.flatten(1, 2)
+    h = h - h.mean(1, keepdim=True)
+    return torch.einsum("cni,cnj->cij", h, h) / max(h.shape[1] - 1, 1)
