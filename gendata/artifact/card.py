@@ -19,6 +19,7 @@ from gendata.artifact.card_rows import CardRow, claim, losses, meanings, read_ro
 from gendata.artifact.layout import EVALUATIONS, PREVIEW, WEIGHTS
 from gendata.artifact.manifest import Manifest
 from gendata.errors import GendataError
+from gendata.licences import hub_identifier
 from gendata.recipe import list_recipes, load_recipe
 
 CARD_BEGIN = "<!-- gendata:begin, rendered from config.json and evaluations.json; write outside of this block -->"
@@ -34,12 +35,13 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/,@()-]{0,200}")  # of a command: sa
 _BANKS = ("pixel-bank", "multi-formation-bank")  # stored images, no generator of new ones
 _REAL_SUBSETS = ("random-real", "herding", "k-center")  # methods whose artifacts are real images
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
-# SPDX identifiers, in small letters, that the Hub knows as licences of data; any other is "other" with its name.
-_HUB_LICENSES = re.compile(
-    r"cc|cc0-1\.0|cc-by-(2\.0|2\.5|3\.0|4\.0)|cc-by-sa-[34]\.0|cc-by-n[cd]-4\.0|cc-by-nc-[23]\.0|cc-by-nc-nd-[34]\.0|"
-    r"cc-by-nc-sa-[234]\.0|cdla-sharing-1\.0|cdla-permissive-[12]\.0|pddl|odc-by|odbl|gfdl|apache-2\.0|mit|"
-    r"bsd-[23]-clause|l?gpl-3\.0|gpl-2\.0|agpl-3\.0|mpl-2\.0|unlicense|wtfpl|artistic-2\.0|isc|zlib|ecl-2\.0|afl-3\.0"
-)
+
+# What plain `datasets` is told where there is no parquet. Without any configuration it would take evaluations.json or
+# preview.png for the data; with this one it says that it finds nothing, and the name tells why.
+NO_TABLE: Mapping[str, Any] = {
+    "config_name": "default",
+    "data_files": [{"split": "train", "path": "data/no-images-stored-here-use-gendata.load_condensed-*.parquet"}],
+}
 
 
 class _Ours(str):
@@ -58,19 +60,21 @@ def render_card(manifest: Manifest, rows: Sequence[Mapping[str, Any]] = (), *, n
 
 
 def card_head(manifest: Manifest) -> str:
-    """The keys that describe the data set to the Hub, as YAML; `configs` belong to whoever writes the data files."""
+    """The keys that describe the data set to the Hub, as YAML; of data files, whoever writes them tells."""
     import yaml
 
     fields: dict[str, Any] = {"pretty_name": f"Condensed {_unmarked(_title(manifest))}, IPC {manifest.frozen.ipc}"}
     if manifest.license:
         license = _unmarked(manifest.license)
-        known = _HUB_LICENSES.fullmatch(license.lower())
-        fields |= {"license": license.lower()} if known else {"license": "other", "license_name": license}
+        known = hub_identifier(license)
+        fields |= {"license": known} if known else {"license": "other", "license_name": license}
     fields |= {
         "task_categories": ["image-classification"],
         "size_categories": [next((name for most, name in _SIZES if manifest.num_frozen < most), "n>10M")],
         "tags": ["gendata", "dataset-condensation", "dataset-distillation"],
     }
+    if not any(name.startswith("data/") for name in manifest.files):
+        fields["configs"] = [NO_TABLE]
     text: str = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=1000)
     return text
 

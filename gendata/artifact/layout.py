@@ -8,11 +8,13 @@ preview.png             a sheet of samples                                      
 data/*.parquet          materialised samples                                          optional
 README.md               the card, rendered from the manifest; not listed, may be edited
 .*                      ignored (`hf download` leaves .cache)
+anything else           never read; told in the log, licences and citations aside
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -38,10 +40,12 @@ CARD = "README.md"
 NEEDED_TO_SAMPLE = (WEIGHTS,)  # what artifact_bytes counts
 
 _UNLISTED = (MANIFEST, CARD)
+_USUAL = re.compile(r"(LICEN[CS]E|NOTICE|CITATION)(\.[A-Za-z]{1,4})?")  # what owners of a repository lay beside it
 # Whole names: nothing that could leave the artifact, on any system, and nothing that something else would run.
 _LISTABLE = (WEIGHTS, PROBES, EVALUATIONS, PREVIEW)
 _MATERIALISED = re.compile(r"data/[A-Za-z0-9][A-Za-z0-9._-]{0,119}\.parquet")
-_RESTORE = "The download is incomplete or the file was changed; fetch the artifact again."
+_log = logging.getLogger(__name__)
+_RESTORE = "The download is incomplete or the file was changed; fetch the artifact again: gendata pull NAME --out DIR."
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,16 +111,23 @@ def check_hash(data: bytes | memoryview, facts: FileFacts, *, where: Path) -> No
 def check_folder(folder: Path, files: Mapping[str, FileFacts], *, hashes: Collection[str]) -> None:
     """Compares the folder with the manifest's list; all differences in one error.
 
+    A file that could pass for the artifact's, and is not listed, is a difference. Other files are the business of
+    whoever put them there: nothing reads, copies or publishes them.
+
     Args:
         folder: the artifact.
         files: the manifest's list, its names already found safe.
         hashes: names whose sha256 is compared too, which reads every byte of them.
 
     Raises:
-        IntegrityError: the weights are missing, a file differs, or a file is not listed.
+        IntegrityError: the weights are missing, a file differs, or one that could be the artifact's is not listed.
     """
     faults = [f"{name} is missing" for name in NEEDED_TO_SAMPLE if not os.path.lexists(folder / name)]
-    faults += [f"{name} is not listed in {MANIFEST}" for name in sorted(_unlisted(folder, files))]
+    unlisted = sorted(_unlisted(folder, files))
+    faults += [f"{name} is not listed in {MANIFEST}" for name in unlisted if _could_pass(name)]
+    others = [name for name in unlisted if not _could_pass(name) and not _USUAL.fullmatch(name)]
+    if others:
+        _log.warning("%s: not of the artifact, and not read: %s", folder, ", ".join(map(repr, others[:8])))
     for name, facts in sorted(files.items()):
         if os.path.lexists(folder / name):
             faults += _differences(folder / name, name, facts, hashes=name in hashes)
@@ -209,6 +220,11 @@ def _fill(data: memoryview, file: FileIO) -> int:
 
 def _changed(path: Path, what: str, expected: str) -> IntegrityError:
     return IntegrityError(what, where=str(path), expected=f"{expected}, as {MANIFEST} says", remedy=_RESTORE)
+
+
+def _could_pass(name: str) -> bool:
+    """Whether a reader, ours or another, could take it for a part of the artifact."""
+    return name in _LISTABLE or name == "data" or name.startswith("data/")
 
 
 def _unlisted(folder: Path, files: Mapping[str, FileFacts]) -> Iterator[str]:

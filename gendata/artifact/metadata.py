@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gendata.artifact.card import card_head
+from gendata.artifact.card import NO_TABLE, card_head
 from gendata.artifact.manifest import Manifest
 
 FULL, PREVIEW = "default", "preview"  # names of our configurations
-
-# No file has such a name. Without any configuration, plain `datasets` would take evaluations.json or preview.png for
-# the data; with this one it says that it finds nothing, and the name tells why.
-_NOTHING = "data/no-images-stored-here-use-gendata.load_condensed-*.parquet"
 
 
 class Table(NamedTuple):
@@ -58,7 +54,7 @@ def metadata_of(manifest: Manifest, table: Table | None, old: Mapping[str, Any])
 
 def _config(table: Table | None) -> dict[str, Any]:
     if table is None:
-        return {"config_name": FULL, "data_files": [{"split": "train", "path": _NOTHING}]}
+        return dict(NO_TABLE)
     files = [{"split": table.split, "path": f"data/{table.split}-*.parquet"}]
     return {"config_name": table.config, "default": True, "data_files": files}
 

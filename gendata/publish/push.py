@@ -120,7 +120,7 @@ def push_to_hub(
     with tempfile.TemporaryDirectory(prefix="gendata-push-") as temporary:
         folder = Path(temporary)
         remote = Remote(api, access, repo, folder=folder)
-        head = remote.head()
+        head = _head(remote, dry_run=dry_run)
         _check(head, remote, private=private, create_pr=create_pr)
         most = max_parquet_bytes if parquet else None
         staged = stage(opened, folder, max_parquet_bytes=most, on_progress=on_progress)
@@ -134,6 +134,22 @@ def push_to_hub(
         if create_pr:
             return _propose(staged, plan, remote, message)
         return _send(staged, plan, remote, message, tag=tag)
+
+
+def _head(remote: Remote, *, dry_run: bool) -> Head:
+    """The repository as it is; where a dry run cannot see it, the error says what is known without it."""
+    try:
+        return remote.head()
+    except HubError as error:
+        if not dry_run:
+            raise
+        raise HubError(
+            f"the artifact passed every check and could be published; missing is the repository, to compare it with "
+            f"({error.what})",
+            where=remote.url,
+            expected="its files, card and tags, by which a dry run tells what would change",
+            remedy="Run it with a network, without HF_HUB_OFFLINE, and logged in if the repository is private.",
+        ) from None
 
 
 def _check(head: Head, remote: Remote, *, private: bool, create_pr: bool) -> None:

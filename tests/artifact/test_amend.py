@@ -96,8 +96,8 @@ def test_fields_of_a_newer_gendata_survive_an_amendment(artifact, forged):
 
 
 def test_an_artifact_that_is_not_sound_is_not_amended(artifact):
-    (artifact.path / "stray.txt").write_text("x")
-    with pytest.raises(ArtifactError, match=r"stray\.txt"):
+    (artifact.path / "preview.png").write_text("x")
+    with pytest.raises(ArtifactError, match=r"preview\.png"):
         annotate(artifact.path, license="MIT")
 
 

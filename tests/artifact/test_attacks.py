@@ -16,6 +16,7 @@ import torch
 from gendata.artifact import manifest as rules
 from gendata.artifact import modules
 from gendata.artifact.artifact import open_artifact, save_artifact
+from gendata.artifact.copying import copy_artifact
 from gendata.artifact.layout import facts_of
 from gendata.errors import ArtifactError, GendataError, IntegrityError, UnknownNameError, UnsupportedVersionError
 from gendata.generators.conv_decoder import ConvDecoder, ConvDecoderConfig
@@ -259,11 +260,30 @@ def test_names_that_could_leave_the_folder_are_refused(forged, name):
     refuses(forged(lambda f: f["files"].update({name: {"size": 1, "sha256": "0" * 64}})), "files lists")
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "gendata.py", "data/x.parquet", "evaluations.json", "generator.pt"])
-def test_files_that_are_not_listed_are_refused(artifact, name):
+@pytest.mark.parametrize("name", ["data/x.parquet", "data/x.py", "evaluations.json", "preview.png"])
+def test_files_that_could_pass_for_the_artifacts_and_are_not_listed_are_refused(artifact, name):
     (artifact.path / name).parent.mkdir(exist_ok=True)
     (artifact.path / name).write_bytes(b"x")
-    refuses(artifact.path, "is not listed", IntegrityError)
+    refuses(artifact.path, r"(?s)is not listed.*gendata pull NAME --out DIR", IntegrityError)
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "gendata.py", "generator.pt", "notes/x.csv"])
+def test_other_files_are_told_and_never_touched(artifact, name, tmp_path, caplog):
+    (artifact.path / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(artifact.path / name)  # whoever read it would wait for ever
+    with caplog.at_level("WARNING", logger="gendata"):
+        opened = open_artifact(artifact.path, verify="probe")
+    assert f"not of the artifact, and not read: '{name.partition('/')[0]}'" in caplog.text
+    copy = copy_artifact(opened, tmp_path / "copy")
+    assert not (copy.path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "LICENSE.md", "CITATION.cff", "NOTICE.txt"])
+def test_a_licence_beside_the_artifact_is_nothing_to_tell(artifact, name, caplog):
+    (artifact.path / name).write_text("theirs")
+    with caplog.at_level("WARNING", logger="gendata"):
+        open_artifact(artifact.path)
+    assert caplog.text == ""
 
 
 def test_listed_files_in_one_folder_are_read_and_their_neighbours_refused(artifact, forged):
@@ -299,8 +319,8 @@ def test_a_truncated_file_is_noticed_even_without_hashes(artifact):
 def test_all_differing_files_are_told_together(artifact):
     (artifact.path / "generator.safetensors").write_bytes(b"x")
     (artifact.path / "probes.safetensors").write_bytes(b"x")
-    (artifact.path / "stray").write_bytes(b"x")
-    refuses(artifact.path, r"(?s)stray.*generator\.safetensors.*probes\.safetensors", IntegrityError)
+    (artifact.path / "evaluations.json").write_bytes(b"x")
+    refuses(artifact.path, r"(?s)evaluations.*generator\.safetensors.*probes\.safetensors", IntegrityError)
 
 
 @pytest.mark.parametrize("name", ["config.json", "generator.safetensors", "probes.safetensors"])

@@ -64,13 +64,17 @@ def test_the_head_is_metadata_that_the_hub_knows(make_draft, tmp_path):
     assert told["task_categories"] == ["image-classification"]
     assert told["size_categories"] == ["n<1K"]
     assert {"gendata", "dataset-condensation"} <= set(told["tags"])
-    assert "configs" not in told
 
 
 def test_a_licence_that_the_hub_does_not_know_is_other_with_its_name(make_draft, tmp_path):
     told = head(card(save_artifact(tmp_path / "a", make_draft(license="My: own\nlicense #1"))))
     assert (told["license"], told["license_name"]) == ("other", "My: own license #1")
     assert "license" not in head(card(save_artifact(tmp_path / "b", make_draft())))
+
+
+def test_without_a_table_of_samples_other_readers_are_told_that_there_is_none(artifact):
+    (config,) = head(card(artifact))["configs"]
+    assert "no-images-stored-here-use-gendata.load_condensed" in config["data_files"][0]["path"]
 
 
 def test_the_head_passes_the_clients_own_check(artifact):

@@ -1,4 +1,4 @@
-"""A folder, a shipped name or a name on the Hub: every command about an artifact takes all three (the Hub: tests/hub)."""
+"""A folder, a shipped name or one on the Hub: each command about an artifact takes all three (the Hub: tests/hub)."""
 
 from __future__ import annotations
 

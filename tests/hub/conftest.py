@@ -20,8 +20,9 @@ from gendata import hub_access
 from gendata.artifact.amend import write_evaluations
 from gendata.artifact.artifact import Draft, Normalisation, save_artifact
 from gendata.artifact.canonical import pretty
+from gendata.artifact.card import render_card
 from gendata.artifact.layout import facts_of
-from gendata.artifact.manifest import Imported, read_fields, seal
+from gendata.artifact.manifest import Imported, read_fields, read_manifest, seal
 from gendata.artifact.seals import sealed
 from gendata.fetch import shipped_folder
 from gendata.hub_access import HubAccess
@@ -130,6 +131,7 @@ def measured_artifact(tmp_path: Path) -> Path:
     fields["files"]["preview.png"] = {"size": len(preview), "sha256": facts_of(preview).sha256}
     (path / "preview.png").write_bytes(preview)
     (path / "config.json").write_bytes(pretty(seal(fields)))
+    (path / "README.md").write_bytes(render_card(read_manifest(path)))
     row = {"row": "artifact", "mode": "frozen(10)", "protocol": "quick/v1", "network": "n", "mean": 0.6, "n": 1}
     write_evaluations(path, [sealed(row, artifact_id=fields["artifact_id"])])
     return path

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from huggingface_hub import constants
 
 import gendata
 from gendata.artifact.amend import annotate
 from gendata.artifact.card import render_card
-from gendata.errors import HubError
+from gendata.errors import ArtifactError, HubError
 from gendata.fetch import pull_artifact
 from gendata.publish.push import Publication, push_to_hub
 
@@ -63,6 +64,22 @@ def test_what_is_pushed_comes_back_byte_for_byte_and_sample_for_sample(
     assert gendata.open_artifact(pulled).manifest.digest == done.manifest
     again = push(path=pulled, name="org/again")
     assert again.manifest == done.manifest
+
+
+@pytest.mark.parametrize("switched_off", [True, False])
+def test_a_dry_run_without_a_network_tells_what_is_sound_and_what_is_missing(
+    push: Callable[..., Publication], artifact: Path, monkeypatch: pytest.MonkeyPatch, switched_off: bool
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", switched_off)
+    with pytest.raises(HubError, match=r"(?s)the artifact passed every check.*missing is the repository.*network"):
+        push(dry_run=True, endpoint="http://127.0.0.1:9")
+    with pytest.raises(HubError, match="org/digits") as caught:
+        push(endpoint="http://127.0.0.1:9")
+    assert "passed every check" not in str(caught.value)
+    annotate(artifact, license="CC-BY-4.0")
+    (artifact / "generator.safetensors").write_bytes(b"")
+    with pytest.raises(ArtifactError):  # what is wrong with the artifact comes first
+        push(dry_run=True, endpoint="http://127.0.0.1:9")
 
 
 def test_a_push_is_one_commit_and_the_same_push_again_is_none(hub: Any, push: Callable[..., Publication]) -> None:

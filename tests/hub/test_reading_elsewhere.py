@@ -121,6 +121,25 @@ def test_a_pulled_folder_is_read_by_datasets_too(
     assert printed == "10\n"
 
 
+def test_a_folder_that_was_never_published_fails_clearly_too(
+    fresh_python: Callable[..., str], measured_artifact: Path
+) -> None:
+    assert (measured_artifact / "evaluations.json").is_file()
+    printed = fresh_python("-c", f"import datasets; datasets.load_dataset({str(measured_artifact)!r})", fails=True)
+    assert "DataFilesNotFoundError" in printed
+    assert "no-images-stored-here-use-gendata.load_condensed" in printed
+
+
+def test_hf_download_of_a_repository_with_files_of_its_owner_gives_a_folder_that_loads(
+    hub: Any, published: Callable[..., Any], fresh_python: Callable[..., str], tmp_path: Path
+) -> None:
+    published()
+    hub.change("org/digits", {"LICENSE": b"theirs", "train.py": b"theirs", "notes/log.csv": b"theirs"})
+    fresh_python(*HF, "download", "org/digits", "--repo-type", "dataset", "--local-dir", "got")
+    assert (tmp_path / "got" / "notes" / "log.csv").exists()
+    assert len(gendata.load_condensed(tmp_path / "got", verify="probe")) == 10
+
+
 def test_hf_download_by_the_command_line_gives_a_folder_that_loads(
     published: Callable[..., Any], fresh_python: Callable[..., str], tmp_path: Path
 ) -> None:
