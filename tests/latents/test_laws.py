@@ -1,5 +1,6 @@
 """Latent laws: their distributions, and that arithmetic is elementwise."""
 
+import msgspec
 import pytest
 import torch
 
@@ -116,3 +117,24 @@ def test_more_codes_and_classes_than_neighbours_can_be_found_for_are_refused():
 def test_bad_options_are_refused(options):
     with pytest.raises(RecipeError, match="latent.options"):
         LATENTS.config("codebook", options, where="latent")
+
+
+def test_a_frozen_set_of_codes_is_the_codes_in_their_order_and_goes_on_with_draws():
+    law = codebook(frozen="codes")
+    y, slot = torch.tensor([0, 2, 1, 1]), torch.tensor([0, 4, 5, -1])
+    uniforms, normals = torch.rand(4, law.num_uniforms), torch.randn(4, law.num_normals)
+    z = law(uniforms, normals, y, slot)
+    assert torch.equal(z[:2], torch.stack([law.codes[0, 0], law.codes[2, 4]]))
+    assert torch.equal(z[2:], codebook_like(law)(uniforms, normals, y, slot)[2:])
+
+
+def codebook_like(law):
+    """The same codes, with a frozen set that is drawn."""
+    drawn = codebook()
+    drawn.load_state_dict(law.state_dict())
+    drawn.prepare()
+    return drawn
+
+
+def test_a_codebook_that_says_nothing_of_its_frozen_set_writes_nothing_of_it():
+    assert "frozen" not in msgspec.to_builtins(CodebookConfig())

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from gendata import condensation
-from gendata.errors import RecipeError
-from gendata.recipe import Choice, load_recipe
+from gendata.errors import RecipeError, SpecError
+from gendata.recipe import Choice, Recipe, load_recipe
 from gendata.registry import LOSSES, METHODS
 
 
@@ -78,3 +78,66 @@ def test_a_run_with_every_term_and_a_learned_sampler_that_dies_ends_with_the_sam
         condensation.condense(recipe, out=tmp_path / "halves", on_progress=die)
     halves = condensation.condense(recipe, out=tmp_path / "halves")
     assert halves.artifact_id == whole.artifact_id
+
+
+REFINED = {
+    "network": "convnet2-w4-in", "networks": 1, "network_ages": [2], "reconstruct_steps": 20, "refine_steps": 40,
+    "codes_from": "samples", "steps": 4, "anchor_weight": 1.0, "samples_per_class": 4, "real_per_class": 6,
+    "losses": [{"name": "mean"}], "reconstruct_batch": 32, "rounded_share": 0.5,
+}  # fmt: skip
+
+
+def refined(**options: Any) -> Recipe:
+    return msgspec.structs.replace(
+        load_recipe(
+            "digits/generative-demo",
+            overrides=("generator.options.widths=[8]", "latent.options.codes=4", "artifact.storage=int4"),
+        ),
+        method=Choice(name="generative", options=REFINED | options),
+    )
+
+
+def test_refining_a_codebook_through_int4_that_dies_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+
+    class Killed(BaseException):
+        """Stands for a death that leaves no time to clean up."""
+
+    def die(progress: condensation.Progress) -> None:
+        if (progress.stage, progress.step) == ("refine", 30):
+            raise Killed
+
+    whole = condensation.condense(refined(), out=tmp_path / "whole")
+    with pytest.raises(Killed):
+        condensation.condense(refined(), out=tmp_path / "halves", on_progress=die)
+    assert condensation.condense(refined(), out=tmp_path / "halves").artifact_id == whole.artifact_id
+
+
+def test_refining_brings_the_images_of_codes_nearer_to_the_samples_they_encode(tmp_path: Path) -> None:
+    def last_pixel_loss(refine_steps: int) -> float:
+        losses: list[float] = []
+
+        def keep(progress: condensation.Progress) -> None:
+            if progress.stage == "match" and progress.losses:
+                losses.append(progress.losses["anchor"])
+
+        options = {"refine_steps": refine_steps, "rounded_share": 0.0}
+        condensation.condense(refined(**options), out=tmp_path / f"{refine_steps}", on_progress=keep)
+        return losses[-1]
+
+    assert last_pixel_loss(300) < 0.9 * last_pixel_loss(0)
+
+
+def test_refining_needs_codes_that_encode_samples() -> None:
+    for options in ({"refine_steps": 1}, {"anchor_weight": 1.0}, {"refine_steps": 1, "codes_from": "centres"}):
+        with pytest.raises(RecipeError, match="codes_from: samples"):
+            METHODS.config("generative", options, where="method")
+
+
+def test_codes_from_samples_need_a_codebook(tmp_path: Path) -> None:
+    recipe = msgspec.structs.replace(refined(), latent=Choice(name="normal", options={"dim": 8}))
+    with pytest.raises(SpecError, match="codebook"):
+        condensation.condense(recipe, out=tmp_path / "out")

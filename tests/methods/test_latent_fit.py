@@ -1,0 +1,64 @@
+"""Codes fitted to where an encoder put real samples."""
+
+from __future__ import annotations
+
+import torch
+
+from gendata.latents.codebook import Codebook, CodebookConfig
+from gendata.methods.latent_fit import covering_order, fit_law, k_means, nearest_members
+
+
+def clustered(num_clusters: int = 6, members: int = 20) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(0)
+    centres = 10 * torch.randn(num_clusters, 1, 3, generator=rng)
+    return (centres + 0.1 * torch.randn(num_clusters, members, 3, generator=rng)).flatten(0, 1)
+
+
+def two_classes() -> tuple[torch.Tensor, torch.Tensor]:
+    points = clustered()
+    return torch.cat([points, points + 100]), torch.arange(2).repeat_interleave(len(points))
+
+
+def test_the_first_points_of_a_covering_order_are_one_of_every_cluster() -> None:
+    points = clustered()
+    order = covering_order(points, torch.ones(len(points)))
+    assert sorted((order[:6] // 20).tolist()) == [0, 1, 2, 3, 4, 5]
+    assert sorted(order.tolist()) == list(range(len(points)))
+
+
+def test_a_heavy_point_comes_first() -> None:
+    points = torch.tensor([[0.0], [1.0], [10.0]])
+    assert covering_order(points, torch.tensor([1, 1, 1000]))[0] == 2
+
+
+def test_after_the_covered_ones_the_rest_keeps_its_order() -> None:
+    order = covering_order(clustered(), torch.ones(120), most=6)
+    assert order[6:].tolist() == sorted(order[6:].tolist())
+    assert len(set(order.tolist())) == 120
+
+
+def test_the_nearest_members_of_clusters_are_different_points_of_their_own_cluster() -> None:
+    points = clustered()
+    centres, assigned = k_means(points, 6, torch.Generator().manual_seed(0))
+    nearest = nearest_members(points, centres, assigned)
+    assert len(set(nearest.tolist())) == 6
+    for cluster, row in enumerate(nearest.tolist()):
+        own = points[assigned == cluster]
+        assert (points[row] - centres[cluster]).norm() == (own - centres[cluster]).norm(dim=1).min()
+
+
+def test_codes_of_samples_are_encodings_of_rows_of_their_own_class() -> None:
+    mean, y = two_classes()
+    law = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)
+    rows = fit_law(law, mean, torch.full_like(mean, 0.04), y, seed=0, codes_from="samples")
+    assert rows is not None
+    assert torch.equal(y[rows], torch.tensor([[0] * 6, [1] * 6]))
+    torch.testing.assert_close(law.codes.detach(), mean[rows])
+    torch.testing.assert_close(law.scales.detach(), torch.full((2, 3), 0.2))  # the posterior's alone
+
+
+def test_codes_of_centres_carry_the_spread_around_them() -> None:
+    mean, y = two_classes()
+    law = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)
+    assert fit_law(law, mean, torch.full_like(mean, 0.04), y, seed=0) is None
+    assert bool((law.scales > 0.2).all())
