@@ -35,9 +35,9 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
     folder = place.out / "artifacts" / digest[:16]
     _warm_up()
     is_new = not folder.exists() and not folder.with_name(f"{folder.name}.run").exists()
-    begun = time.monotonic()
+    begun, begun_cpu = time.monotonic(), time.process_time()
     artifact = condense(cell.recipe, out=folder, data_root=place.data_root)
-    condensed = time.monotonic()
+    condensed, condensed_cpu = time.monotonic(), time.process_time()
     source, scoring = open_source(cell.recipe.source, data_root=place.data_root), place.scoring
     report = evaluate(
         artifact,
@@ -59,6 +59,7 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
         rows=tuple(map(_scored, report.rows)),
         skipped=report.skipped,
         condense_minutes=round((condensed - begun) / 60, 3) if is_new else None,
+        condense_cpu_minutes=round((condensed_cpu - begun_cpu) / 60, 3) if is_new else None,
         evaluate_minutes=round((evaluated - condensed) / 60, 3),
     )
     keep(place.out, cell.key, result)

@@ -40,6 +40,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[ScoredRow, ...]
     skipped: dict[str, str] = {}  # row -> why it could not be measured
     condense_minutes: float | None  # None: it was taken up again after a stop
+    condense_cpu_minutes: float | None  # of its one thread: as long as it would have been, had it been alone
     evaluate_minutes: float  # of the rows alone
 
 

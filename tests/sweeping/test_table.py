@@ -38,7 +38,7 @@ def result(mean: float, *, spread: float | None = 1.5) -> CellResult:
     ]
     return CellResult(
         recipe_digest="d", artifact_id="a", artifact_bytes=100, spread=spread, gap=0.5, rows=tuple(rows),
-        condense_minutes=2.0, evaluate_minutes=1.0,
+        condense_minutes=2.0, condense_cpu_minutes=1.5, evaluate_minutes=1.0,
     )  # fmt: skip
 
 
