@@ -1,4 +1,17 @@
-"""Losses: terms that compare a synthetic with a real batch under one embedding network. A recipe sums them by name."""
+"""Losses: terms that compare a synthetic with a real batch under one embedding network. A recipe sums them by name.
+
+    name            compares                                         source
+    attention       where in the image blocks look                   DataDAM
+    characteristic  characteristic functions of features             NCFM
+    covariance      how channels vary together                       IID
+    cross-entropy   certainty of trained networks                    IDM; by default ours: up to that on real samples
+    inter-class     gaps between class centres                       arXiv:2309.07698 in words; forms ours
+    intra-class     spread inside a class                            likewise; also Minimax's, and IID's, which draws in
+    logit           log probabilities of pairs                       DiM
+    mean            means of features                                DM
+    moment          second moments of projected features             ours
+    soft-label      what the samples of a class are taken for        ours
+"""
 
 TABLE = {
     "attention": "gendata.losses.attention:Attention",

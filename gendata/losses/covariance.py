@@ -43,7 +43,7 @@ class Covariance(Loss):
             h_syn, h_real = _local(syn, block), _local(real, block)
             if c.scaled:
                 deviation = h_real.flatten(0, 2).std(0)
-                scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # as `scaled_features`, per channel
+                scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # as `Embedded.units`, per channel
                 h_syn, h_real = h_syn * scale, h_real * scale
             errors = squared_errors(h_syn, h_real, c.estimator, statistic=_covariance)
             parts.append(errors.sum() if c.summed else errors.mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -17,6 +17,7 @@ class Embedded:
     maps: tuple[Tensor, ...]  # block outputs (N, C, H, W), float32
     logits: Tensor  # (N, classes of the network), float32
     num_classes: int  # in this batch
+    _units: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def per_class(self) -> int:
@@ -29,6 +30,15 @@ class Embedded:
     def features(self, block: int) -> Tensor:
         """Output of a block, (num_classes, per_class, features); -1: the last."""
         return self.by_class(self.maps[block].flatten(1))
+
+    def units(self, block: int) -> Tensor:
+        """1 / deviation over the batch of each feature of a block, (features,)."""
+        block %= len(self.maps)
+        if block not in self._units:  # several terms ask, and it costs as much as they do
+            deviation = self.maps[block].flatten(1).std(0)
+            # A feature that is nearly constant must not dominate.
+            self._units[block] = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)
+        return self._units[block]
 
 
 def embed(network: Classifier, x: Tensor, y: Tensor, *, num_classes: int) -> Embedded:
@@ -51,7 +61,5 @@ def embed(network: Classifier, x: Tensor, y: Tensor, *, num_classes: int) -> Emb
 
 def scaled_features(syn: Embedded, real: Embedded, block: int) -> tuple[Tensor, Tensor]:
     """Features of both, each in units of its deviation over the real batch, so that no block or channel dominates."""
-    h_syn, h_real = syn.features(block), real.features(block)
-    deviation = h_real.flatten(0, 1).std(0)
-    scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # a feature that is nearly constant must not dominate
-    return h_syn * scale, h_real * scale
+    units = real.units(block)
+    return syn.features(block) * units, real.features(block) * units
