@@ -82,13 +82,23 @@ def test_a_frozen_block_still_passes_gradients_to_its_input() -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_maps_of_odd_size_other_precisions_and_autocast_take_the_plain_modules() -> None:
+def test_maps_of_odd_size_and_other_precisions_take_the_plain_modules() -> None:
     block = block_of(1)
     assert not fused_block.fits_fused(torch.zeros(2, 1, 9, 12), block.conv)
     assert not fused_block.fits_fused(torch.zeros(2, 1, 10, 12, dtype=torch.bfloat16), block.conv)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert not fused_block.fits_fused(torch.zeros(2, 1, 10, 12), block.conv)
     assert block(torch.zeros(2, 1, 9, 12, dtype=torch.float64)).shape == (2, 6, 6, 8)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_under_autocast_a_fused_block_and_its_gradients_keep_single_precision() -> None:
+    for channels in (1, 8):
+        block, x = block_of(channels).float(), images(channels).float().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = block(x)
+            (under,) = torch.autograd.grad((y**2).sum(), x)
+        (plain,) = torch.autograd.grad((block(x) ** 2).sum(), x)
+        assert y.dtype == torch.float32
+        assert torch.equal(under, plain)
 
 
 def test_small_maps_take_the_plain_modules() -> None:
