@@ -122,7 +122,7 @@ class GradientMatching(PixelImages):
         """`inner` epochs of plain SGD on the images as they are now."""
         self.network.train()
         x, y = self.samples().detach(), self.labels()
-        weights = list(self.network.parameters())
+        weights: list[Tensor] = list(self.network.parameters())
         for _ in range(self.inner):
             order = torch.randperm(len(x), generator=rng).to(x.device)
             for rows in order.split(self.config.network_batch):
