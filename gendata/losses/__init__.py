@@ -12,7 +12,7 @@
     moment          second moments of projected features             ours
     soft-label      what the samples of a class are taken for        ours
 
-The file of each says its formula and where it differs. Adversarial terms see images instead: `gendata.losses.adversary`.
+Each file says its formula and where it differs. Adversarial terms see images instead: `gendata.losses.adversary`.
 """
 
 TABLE = {
