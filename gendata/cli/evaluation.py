@@ -62,6 +62,9 @@ def evaluate_command(
     protocol: ProtocolOption = None,
     runs: RunsOption = None,
     rows: RowsOption = None,
+    ipc: Annotated[
+        int | None, typer.Option("--ipc", min=1, help="Images per class of a pass; none: all of the frozen set's.")
+    ] = None,
     networks: NetworksOption = None,
     teacher: TeacherOption = None,
     corruptions: CorruptionsOption = None,
@@ -111,6 +114,7 @@ def evaluate_command(
             protocol=protocol,
             runs=runs,
             rows=_listed(rows),
+            ipc=ipc,
             networks=_networks(networks),
             teacher=teacher,
             corruptions=_listed(corruptions) or (),

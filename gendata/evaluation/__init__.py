@@ -21,6 +21,7 @@ def evaluate(
     protocol: str | Protocol | None = None,
     runs: int | None = None,
     rows: Sequence[str] | None = None,
+    ipc: int | None = None,
     networks: Sequence[str] | None = None,
     source: Source | None = None,
     data_root: Path | None = None,
@@ -46,6 +47,8 @@ def evaluate(
         rows: which to measure, in this order: "frozen", "fresh-matched", "fresh@10k" (any count of thousand steps),
             "random-real", "herding", "k-center", "equal-bytes-real", "real-stream", "real-full"; None: all but fresh@,
             herding and k-center.
+        ipc: images per class of a pass, of the frozen set its first ones; None: all of the frozen set's. Fresh rows may
+            ask for more than that.
         networks: students, each for every row; None: the protocol's. `gendata.networks.TRANSFER` are the usual ones of
             a cross-architecture table.
         source: the real data; None: the source that the manifest names.
@@ -76,6 +79,7 @@ def evaluate(
     conditions = Conditions(
         runs=runs,
         rows=rows,
+        ipc=ipc,
         networks=networks,
         teacher=teacher,
         corruptions=corruptions,

@@ -72,6 +72,7 @@ class Conditions:
 
     runs: int | None = None
     rows: Sequence[str] | None = None
+    ipc: int | None = None  # of an artifact's rows; None: its own
     networks: Sequence[str] | None = None
     teacher: Path | None = None
     corruptions: Sequence[str] = ()
@@ -101,7 +102,7 @@ def evaluate_artifact(
         protocol, conditions = planned.protocol, replace(conditions, runs=runs)
     subject = Subject(
         source=source or named_source(opened, data_root),
-        ipc=opened.ipc,
+        ipc=opened.ipc if conditions.ipc is None else conditions.ipc,
         artifact=opened,
         artifact_bytes=opened.artifact_bytes,
     )

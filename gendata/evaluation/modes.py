@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import torch
 
 from gendata.errors import SpecError
 from gendata.evaluation.bench import Bench, RowPlan
@@ -27,22 +28,27 @@ _FRESH_BATCH, _FRESH_LR = 256, 0.01  # of fresh@...: fixed, so that its rows com
 def frozen(bench: Bench) -> RowPlan:
     """The stored set, the same in every pass: what published IPC rows mean. Stored soft labels are trained with."""
     artifact = _artifact(bench)
+    if bench.ipc > artifact.ipc:
+        raise SpecError(
+            f"the frozen set has {artifact.ipc} images per class", expected=f"at least {bench.ipc}, the IPC asked for"
+        )
     x, y = artifact.frozen_images()
     soft = artifact.label_probabilities
-    images: Images = (x, y if soft is None else soft)
+    first = torch.arange(len(y)) % artifact.ipc < bench.ipc  # of every class: the set is class-major
+    images: Images = (x[first], (y if soft is None else soft)[first])
 
     def feed(seed: int) -> Feed:
         return Feed(
             images=bench.passes_over(images, seed=seed),
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
-            distinct_images=len(x),
+            distinct_images=len(images[0]),
             num_bytes=artifact.artifact_bytes,
         )
 
     return RowPlan(
         name="artifact",
-        mode=f"frozen({len(x)})",
+        mode=f"frozen({len(images[0])})",
         feed=feed,
         follows_from="artifact",
         labels=artifact.manifest.labels.kind,

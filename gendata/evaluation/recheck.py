@@ -28,6 +28,7 @@ class _Sealed(msgspec.Struct, frozen=True, kw_only=True):
     std: float
     n: int
     seed: int
+    ipc: int
     reported: tuple[float, ...]
     selects_on_test: bool = False
 
@@ -94,6 +95,7 @@ def _again(artifact: CondensedArtifact, row: _Sealed, asked: dict[str, Any]) -> 
             networks=(row.network,),
             rows=(name,),
             runs=row.n,
+            ipc=row.ipc,
             seed=row.seed,
             resume=False,
             **asked,

@@ -150,6 +150,26 @@ def test_frozen_shows_the_stored_set_and_fresh_matched_new_images_at_the_same_bu
     assert (stored.steps, stored.steps_per_pass, stored.protocol) == (fresh.steps, fresh.steps_per_pass, TINY)
 
 
+def test_a_smaller_ipc_is_the_first_images_of_every_class_and_stands_in_the_report(
+    artifact: CondensedArtifact, bench: Bench
+) -> None:
+    x, y = frozen(replace(bench, ipc=2)).feed(0).images(0)
+    whole, labels = artifact.frozen_images()
+    rows = torch.cat([(labels == c).nonzero()[:2, 0] for c in range(10)])
+    assert torch.equal(x, whole[rows])
+    assert torch.equal(y, labels[rows])
+
+    report = evaluate(artifact, protocol=TINY, rows=("frozen", "random-real"), runs=1, ipc=2)
+    assert report.ipc == 2
+    assert [(row.mode, row.distinct_images) for row in report.rows] == [("frozen(20)", 20), ("real", 20)]
+
+
+def test_a_frozen_row_of_more_images_than_are_stored_is_refused(artifact: CondensedArtifact) -> None:
+    with pytest.raises(SpecError, match="3 images per class"):
+        evaluate(artifact, protocol=TINY, rows=("frozen",), runs=1, ipc=4)
+    assert evaluate(artifact, protocol=TINY, rows=("fresh-matched",), runs=1, ipc=4).rows[0].images_seen == 4 * 40
+
+
 def test_fresh_at_names_its_own_budget(bench: Bench) -> None:
     plan = fresh_steps(bench, thousands=10)
     feed = plan.feed(0)

@@ -22,6 +22,8 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
     words = ["gendata", "evaluate", artifact_name(artifact)]
     if report.artifact_id is None:
         words = ["gendata", "baseline", plain(report.source), "--ipc", str(report.ipc)]
+    elif artifact is not None and report.ipc != artifact.ipc:
+        words += ["--ipc", str(report.ipc)]
     words += ["--protocol", plain(report.protocol)]
     if report.rows:
         words += ["--runs", str(report.rows[0].n), "--rows", ",".join(_options(report.rows))]
