@@ -148,7 +148,7 @@ def _samples_tab(gr: Any, demo: Any, artifact: CondensedArtifact, real: Split | 
         picked = gr.Dropdown(
             [("all classes", _ALL), *_choices(artifact)], value=_ALL, label="Class", filterable=True, min_width=150
         )
-        draw = gr.Radio([("new", "new"), ("stored", "stored")], value="new", label="Samples", min_width=150)
+        draw = gr.Radio([("new", "new"), ("stored", "stored")], value="new", label="Samples", min_width=200)
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=_MAX_SEED, min_width=110)
         again = gr.Button("Draw again", variant="primary", min_width=130, elem_classes="gd-again")
     with gr.Row(visible=pages > 1 or real is not None, elem_classes="gd-controls"):

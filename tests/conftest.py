@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,26 @@ def digits_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "digits"
     changes = ("artifact.ipc=3", "generator.options.slots=3", "latent.options.slots=3")
     return gendata.condense("digits/random-real", out=out, overrides=changes).path
+
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A chromium without a window: the system's, else the one that `playwright install chromium` fetched."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright drives a browser; pip install playwright"
+    )
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    with playwright.sync_playwright() as driver:
+        try:
+            opened = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except playwright.Error as error:
+            told = str(error).splitlines()[0]
+            pytest.skip(f"no browser starts here ({told}); apt-get install chromium, or playwright install chromium")
+        yield opened
+        opened.close()
 
 
 @dataclass(frozen=True)
