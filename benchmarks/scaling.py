@@ -202,15 +202,15 @@ def plot(rows: list[Row], path: Path) -> None:
     for number, name in enumerate(names):
         for depth, side in enumerate(sides):
             line = [(row.classes, row.bytes) for row in rows if (row.contender, row.side) == (name, side)]
-            alpha, label = 0.35 + 0.65 * depth / len(sides), name if side == sides[-1] else None
+            alpha, label = 0.3 + 0.7 * (depth + 1) / len(sides), name if side == sides[-1] else None
             sizes.loglog(*zip(*line, strict=True), color=f"C{number}", marker=".", alpha=alpha, label=label)
         line = [(row.side, row.median_ms) for row in rows if (row.contender, row.classes) == (name, most)]
         times.loglog(*zip(*line, strict=True), color=f"C{number}", marker="o", label=name)
     sizes.set(xlabel=f"classes (lines: {', '.join(map(str, sides))} pixels a side, darker is larger)", ylabel="bytes")
     times.set(xlabel="pixels a side", ylabel=f"ms per step of {CLASSES_PER_STEP} classes ({most} in all)")
-    times.set_xticks(sides, list(map(str, sides)))
-    times.minorticks_off()
-    for axes in (sizes, times):
+    for axes, ticks in ((sizes, sorted({row.classes for row in rows})), (times, sides)):
+        axes.set_xticks(ticks, list(map(str, ticks)))
+        axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     figure.savefig(path)
