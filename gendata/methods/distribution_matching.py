@@ -22,12 +22,15 @@ class DmConfig(PixelConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     steps: int = 20_000
     lr: float = 1.0
+    final_lr_share: float = 1.0  # of `lr`, reached along a cosine; below 1 it makes up for smaller real batches
     momentum: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "steps")
         check_positive(self, "lr")
+        if not 0 <= self.final_lr_share <= 1:
+            raise ValueError(f"final_lr_share must be 0 to 1, got {self.final_lr_share}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be 0 to below 1, got {self.momentum}")
 
@@ -54,7 +57,7 @@ class DistributionMatching(PixelImages):
                 name=MATCH,
                 num_steps=c.steps,
                 lr=c.lr,
-                final_lr_share=1.0,
+                final_lr_share=c.final_lr_share,
                 optimiser="sgd",
                 momentum=c.momentum,
                 averaged=False,

@@ -126,7 +126,15 @@ def test_another_generator_or_law_is_refused_with_the_remedy() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"initial": "ones"}, {"augmentation": "blur"}, {"real_per_class": 0}, {"steps": 0}, {"lr": 0.0}, {"momentum": 1}],
+    [
+        {"initial": "ones"},
+        {"augmentation": "blur"},
+        {"real_per_class": 0},
+        {"steps": 0},
+        {"lr": 0.0},
+        {"momentum": 1},
+        {"final_lr_share": 2.0},
+    ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(RecipeError):
