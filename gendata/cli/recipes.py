@@ -31,7 +31,7 @@ from gendata.cli.printing import (
     yaml_text,
 )
 from gendata.errors import GendataError, RecipeError
-from gendata.recipe import SWEEPS, list_recipes, load_recipe, recipe_path
+from gendata.recipe import SWEEPS, list_recipes, load_recipe, read_fields, recipe_path
 from gendata.sweeping.sweep import Sweep, list_sweeps, load_sweep, read_sweep
 from gendata.sweeping.table import cells_of, columns, footnotes
 
@@ -122,7 +122,7 @@ def _recipe_validate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check recipes: fields, types, names and every option; of shipped sweeps, every recipe that they make.
+    """Check recipes: fields, types, names and every option; of sweeps, every recipe that they make.
 
     \b
     Examples:
@@ -148,7 +148,8 @@ def _recipe_validate(
 
 
 def _digest(name: str) -> str:
-    if name.startswith(SWEEPS) and not name.endswith((".yaml", ".yml")):
+    is_file = name.endswith((".yaml", ".yml")) and Path(name).is_file()
+    if "base" in read_fields(Path(name)) if is_file else name.startswith(SWEEPS):
         return load_sweep(name).digest()
     return load_recipe(name).resolved(where=name).digest()
 

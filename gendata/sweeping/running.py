@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,24 +75,33 @@ def run_sweep(
         ArtifactError: `out` cannot be written, or another process is at work there.
         GendataError: a process was ended from outside.
     """
-    from filelock import FileLock, Timeout
-
     if with_plot:
         require_plots()
+    with _held(out):
+        return _run(sweep, out, command, jobs, data_root, with_plot, on_cell)
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """The folder `out`, for one process at a time."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(out / "lock")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / "lock", timeout=0):
-            return _run(sweep, out, command, jobs, data_root, with_plot, on_cell)
+        lock.acquire(timeout=0)
     except Timeout:
         raise ArtifactError(
             "another process is sweeping here", where=str(out), remedy="Wait, or choose another --out."
         ) from None
     except OSError as error:
-        if isinstance(error, GendataError):
-            raise
         raise ArtifactError(
             f"cannot be written: {error.strerror}", where=str(out), remedy="Name another --out."
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _run(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -348,3 +349,11 @@ def test_a_row_and_its_table_say_which_images_scored_them(artifact: CondensedArt
     assert tested.rows[0].reported != chosen_on.rows[0].reported
     with pytest.raises(SpecError, match="split is 'train'; expected 'test' or 'validation'"):
         evaluate(artifact, split="train", **chosen)  # type: ignore[arg-type]
+
+
+def test_validation_rows_are_neither_written_nor_shown_on_a_page(
+    command: Callable[..., Any], digits_artifact: Path
+) -> None:
+    for option in (["--write"], ["--out", "page"]):
+        shown = command("evaluate", digits_artifact, "--split", "validation", *option)
+        assert (shown.code, "--split validation is for choices" in shown.err) == (2, True)

@@ -92,3 +92,20 @@ def test_an_occupied_folder_is_refused(file: Path, command: Command, tmp_path: P
         shown = command("recipe", "sweep", file, "--out", tmp_path, "--no-plot")
     assert shown.code == 2
     assert "another process is sweeping here" in shown.err
+
+
+def test_sweeps_are_validated_as_recipes_are(file: Path, command: Command, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(TEXT.replace("artifact.ipc=1,", "artifact.ipc=0,"))
+    shown = command("recipe", "validate", file, "sweeps/losses", wrong, "--json")
+    assert shown.code == 2
+    found = json.loads(shown.out)
+    assert list(found["valid"]) == [str(file), "sweeps/losses"]
+    assert f"{wrong}: one: " in found["faults"][str(wrong)]
+    assert "artifact: ipc must be 1 to 1000000, got 0" in found["faults"][str(wrong)]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(file: Path, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    shown = command("recipe", "sweep", file, "--out", tmp_path / "taken" / "out", "--no-plot")
+    assert (shown.code, "cannot be written" in shown.err) == (2, True)
