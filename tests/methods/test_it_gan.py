@@ -22,7 +22,7 @@ from gendata.spec import SampleSpec
 
 SPEC = SampleSpec(channels=1, height=8, width=8, classes=("a", "b", "c"))
 TINY = (
-    "generator.options.width=4",
+    "generator.options.widths=[4]",
     "latent.options.codes=3",
     "method.options.critic_width=4",
     "method.options.gan_steps=4",
