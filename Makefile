@@ -7,12 +7,13 @@ PIP := $(BIN)/python -m pip install
 SHIPPED := $(shell find gendata recipes hub -type f -not -name '*.pyc')
 DEMO := demo/digits
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check ship clean
 
 help:
 	@echo "make demo   install, condense the digits, compare with the baselines (some minutes)"
 	@echo "make test   install what tests need and run them"
 	@echo "make check  ruff, mypy, import-linter, recipes"
+	@echo "make ship   NAME=digits RECIPE=digits/generative-demo: make an artifact that comes with gendata anew"
 	@echo "make clean  remove what these made"
 
 demo: $(VENV)/.installed-demo
@@ -34,6 +35,11 @@ check: $(VENV)/.installed-check
 	$(BIN)/mypy --strict gendata
 	$(BIN)/lint-imports
 	$(BIN)/gendata recipe validate
+
+# An artifact that comes with gendata: recipe, evaluation, card, catalogue. Of data that are not embedded:
+#   make ship NAME=fashion-mnist-78kb RECIPE=fashion-mnist/generative-78kb SHIP_ARGS="--data DIR"
+ship: $(VENV)/.installed-test
+	$(BIN)/python hub/ship.py $(NAME) $(RECIPE) $(SHIP_ARGS)
 
 # The demo installs as a user would; tests and checks install the checkout in place. One environment may serve both:
 # the later install replaces the earlier, so each forgets the other's stamp.

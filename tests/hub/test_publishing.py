@@ -32,9 +32,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    """A copy of the shipped digits, with the card of today."""
+    """A copy of the shipped digits, with the card of a folder that has no name."""
     path = shutil.copytree(SHIPPED, tmp_path / "runs" / "digits")
-    (path / "README.md").write_bytes(render_card(gendata.open_artifact(path).manifest))
+    opened = gendata.open_artifact(path)
+    (path / "README.md").write_bytes(render_card(opened.manifest, opened.evaluations()))
     return path
 
 
@@ -57,9 +58,16 @@ def test_what_is_pushed_comes_back_byte_for_byte_and_sample_for_sample(
     assert ds.artifact.artifact_id == local.artifact.artifact_id
     assert all(torch.equal(a, b) for a, b in zip(ds[:], local[:], strict=True))
     pulled = pull_artifact("org/digits", out=tmp_path / "pulled", access=access(token=False)).path
-    names = {"config.json", "README.md", "generator.safetensors", "probes.safetensors"}
+    names = {
+        "config.json",
+        "README.md",
+        "generator.safetensors",
+        "probes.safetensors",
+        "evaluations.json",
+        "preview.png",
+    }
     assert set(files_of(pulled)) == {*names, "data/train-00000-of-00001.parquet"}
-    for name in ("generator.safetensors", "probes.safetensors"):
+    for name in ("generator.safetensors", "probes.safetensors", "evaluations.json"):
         assert files_of(pulled)[name] == before[name]
     assert gendata.open_artifact(pulled).manifest.digest == done.manifest
     again = push(path=pulled, name="org/again")

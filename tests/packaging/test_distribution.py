@@ -74,6 +74,21 @@ def test_the_installed_package_holds_the_hub_folder(installed: Path, tmp_path: P
     assert "catalog.yaml" in listed
 
 
+def test_the_shipped_digits_open_without_a_network(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import socket\n"
+        "def refuse(*_, **__): raise AssertionError('the network was asked')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "import gendata\n"
+        "ds = gendata.load_condensed('digits')\n"
+        "print(len(ds), tuple(ds[:][0].shape), len(ds.artifact.evaluations()) > 0, ds.artifact.path)"
+    )
+    home = {"HF_HOME": str(tmp_path / "hf"), "GENDATA_CACHE": str(tmp_path / "cache")}
+    told = run("-c", code, cwd=tmp_path, PYTHONPATH=str(installed), **home)
+    assert told == f"10 (10, 1, 8, 8) True {installed / 'gendata/_shipped/hub/artifacts/digits'}\n"
+    assert not (tmp_path / "hf").exists()
+
+
 def test_the_wheel_holds_every_file_of_the_package_and_no_other_top_level_one(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())

@@ -1,0 +1,83 @@
+"""Artifacts that come with gendata: sound, measured, as the catalogue says; and `hub/ship.py`, which makes them."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gendata
+from gendata.artifact.card import render_card
+from gendata.artifact.seals import broken_seals
+from gendata.catalog import parse_catalog, read_catalog, shipped_folder
+from gendata.errors import ArtifactError
+from gendata.publish.checks import check_publishable
+
+HUB = Path(__file__).resolve().parents[2] / "hub"
+SHIPPED = sorted(name for name, entry in read_catalog().items() if entry.is_shipped)
+
+
+def ship(*arguments: Any, **options: Any) -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location("ship", HUB / "ship.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    entry: dict[str, Any] = module.ship(*arguments, **options)
+    return entry
+
+
+def test_every_folder_has_an_entry_and_every_entry_a_folder() -> None:
+    assert SHIPPED == sorted(path.name for path in (HUB / "artifacts").iterdir())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_artifact_is_what_the_catalogue_says_and_may_be_published(name: str) -> None:
+    entry, artifact = read_catalog()[name], gendata.open_artifact(shipped_folder(name))
+    assert (entry.manifest, entry.bytes) == (artifact.manifest.digest, artifact.artifact_bytes)
+    assert (entry.ipc, entry.num_classes) == (artifact.ipc, artifact.spec.num_classes)
+    check_publishable(artifact)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_artifact_holds_its_results_and_a_card_that_shows_them(name: str) -> None:
+    artifact = gendata.open_artifact(shipped_folder(name))
+    rows = artifact.evaluations()
+    assert not broken_seals(artifact)
+    assert {"protocol", "mode", "mean", "std", "n", "images_seen", "seal"} <= set.intersection(*map(set, rows))
+    assert {"artifact", "random-real"} <= {row["row"] for row in rows}
+    card = (artifact.path / "README.md").read_bytes()
+    assert card == render_card(artifact.manifest, rows, name=name)
+
+
+@pytest.mark.slow
+def test_one_command_makes_one_anew_and_makes_another(tmp_path: Path) -> None:
+    hub = shutil.copytree(HUB, tmp_path / "hub")
+    quick = {
+        "hub": hub, "work": tmp_path / "work", "runs": 1, "rows": ["frozen"], "protocol": "quick/v1",
+        "overrides": ["method.options.steps=2", "method.options.reconstruct_steps=2"],
+    }  # fmt: skip
+    before = parse_catalog(hub / "catalog.yaml")["digits"]
+    entry = ship("digits", "digits/generative-demo", **quick)
+    again = ship("digits", "digits/generative-demo", **quick)
+    assert again == entry
+    after = parse_catalog(hub / "catalog.yaml")["digits"]
+    assert (after.manifest, after.summary) == (entry["manifest"], before.summary)
+    assert after.manifest != before.manifest
+    artifact = gendata.open_artifact(hub / "artifacts" / "digits", verify="probe")
+    assert artifact.manifest.digest == after.manifest
+    assert [row["n"] for row in artifact.evaluations()] == [1]
+    ship("digits-too", "digits/generative-demo", summary="another", **quick)
+    assert list(parse_catalog(hub / "catalog.yaml")) == ["digits", "digits-too"]
+    assert (hub / "catalog.yaml").read_text().startswith((HUB / "catalog.yaml").read_text().partition("artifacts:")[0])
+
+
+def test_real_images_are_not_shipped(tmp_path: Path) -> None:
+    hub = shutil.copytree(HUB, tmp_path / "hub")
+    before = (hub / "catalog.yaml").read_bytes()
+    with pytest.raises(ArtifactError, match="holds real images"):
+        ship("real", "digits/random-real", hub=hub, work=tmp_path, runs=1, rows=["frozen"], protocol="quick/v1")
+    assert (hub / "catalog.yaml").read_bytes() == before
+    assert not (hub / "artifacts" / "real").exists()
