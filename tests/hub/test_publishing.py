@@ -59,13 +59,6 @@ def test_what_is_pushed_comes_back_byte_for_byte_and_sample_for_sample(
     assert all(torch.equal(a, b) for a, b in zip(ds[:], local[:], strict=True))
     pulled = pull_artifact("org/digits", out=tmp_path / "pulled", access=access(token=False)).path
     names = {path.name for path in SHIPPED.iterdir()}
-        "config.json",
-        "README.md",
-        "generator.safetensors",
-        "probes.safetensors",
-        "evaluations.json",
-        "preview.png",
-    }
     assert set(files_of(pulled)) == {*names, "data/train-00000-of-00001.parquet"}
     for name in ("generator.safetensors", "probes.safetensors", "evaluations.json"):
         assert files_of(pulled)[name] == before[name]
