@@ -191,6 +191,10 @@ class Generative(Method):
         if rows is not None:
             self.encoded = rows
 
+    def finish(self) -> None:
+        if not (self.config.refine_steps or self.config.steps):
+            self._fit_law()
+
     def trainable(self, stage: Stage) -> nn.Module:
         if stage.name == "pool":
             return self.pool.networks

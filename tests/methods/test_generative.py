@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from gendata import condensation
 from gendata.errors import RecipeError, SpecError
@@ -141,3 +142,11 @@ def test_codes_from_samples_need_a_codebook(tmp_path: Path) -> None:
     recipe = msgspec.structs.replace(refined(), latent=Choice(name="normal", options={"dim": 8}))
     with pytest.raises(SpecError, match="codebook"):
         condensation.condense(recipe, out=tmp_path / "out")
+
+
+def test_a_warm_start_without_matching_has_its_latent_law_fitted(tmp_path: Path) -> None:
+    recipe = refined(refine_steps=0, anchor_weight=0.0, steps=0)
+    law = condensation.condense(recipe, out=tmp_path / "out").law
+    other = condensation.condense(msgspec.structs.replace(recipe, seed=1), out=tmp_path / "other").law
+    assert float(law.scales.detach().std()) > 0  # 0.1 throughout before they are fitted
+    assert not torch.equal(law.codes, other.codes)
