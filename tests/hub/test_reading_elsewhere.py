@@ -127,7 +127,6 @@ def test_a_folder_that_was_never_published_fails_clearly_too(
     assert (measured_artifact / "evaluations.json").is_file()
     printed = fresh_python("-c", f"import datasets; datasets.load_dataset({str(measured_artifact)!r})", fails=True)
     assert "DataFilesNotFoundError" in printed
-    assert "no-images-stored-here-use-gendata.load_condensed" in printed
 
 
 def test_hf_download_of_a_repository_with_files_of_its_owner_gives_a_folder_that_loads(
