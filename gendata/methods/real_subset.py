@@ -51,4 +51,5 @@ class RealSubset(Method):
         assert isinstance(bank, PixelBank)
         for c in range(self.real.spec.num_classes):
             members = (self.real.y == c).nonzero()[:, 0]
-            bank.images[c] = self.real.x_u8[self.choose(c, members, bank.config.slots)]
+            x_u8 = self.real.x_u8[self.choose(c, members, bank.config.slots)]
+            bank.images[c] = x_u8 if bank.images.dtype == torch.uint8 else x_u8.float() / 255

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -21,8 +23,8 @@ def _real() -> RealData:
     return RealData(x_u8=x, y=torch.arange(60) % 3, spec=SPEC, mean=(0.5,), std=(0.5,))
 
 
-def _filled(*, slots: int = 5, seed: int = 0) -> torch.Tensor:
-    bank = PixelBank(PixelBank.Config(slots=slots), spec=SPEC, latent_dim=1)
+def _filled(*, slots: int = 5, seed: int = 0, values: Literal["uint8", "float32"] = "uint8") -> torch.Tensor:
+    bank = PixelBank(PixelBank.Config(slots=slots, values=values), spec=SPEC, latent_dim=1)
     law = Slot(Slot.Config(slots=slots), num_classes=3)
     method = RandomReal(RandomReal.Config(), generator=bank, law=law, real=_real(), seed=seed)
     assert method.stages() == ()
@@ -34,6 +36,10 @@ def test_each_class_gets_different_real_images_of_its_own() -> None:
     images = _filled()
     for c, row in enumerate(images.tolist()):
         assert len(set(row)) == 5 and all(value % 3 == c for value in row)
+
+
+def test_a_bank_of_floats_holds_the_same_images_as_fractions() -> None:
+    torch.testing.assert_close(_filled(values="float32"), _filled().float() / 255)
 
 
 def test_the_draw_is_a_function_of_the_seed() -> None:
