@@ -287,40 +287,6 @@ def test_info_on_a_file_says_that_it_is_one(command: Command, digits_artifact: P
     assert "is a file" in command("info", digits_artifact / "config.json").err
 
 
-def test_every_command_about_an_artifact_takes_a_shipped_name(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    arguments = {
-        "info": ["--json"],
-        "verify": ["--json"],
-        "sample": ["--grid", "grid.png", "--fresh", "--per-class", "1"],
-        "export": ["--format", "numpy", "--out", "arrays"],
-        "evaluate": ["--recheck", "--protocol", "quick/v1", "--rows", "frozen", "--runs", "1", "--json"],
-    }
-    for name, options in arguments.items():
-        missing = command(name, "digitz", *options)
-        assert (missing.code, "Did you mean 'digits'" in missing.err) == (2, True), name
-    for name in ("info", "verify", "sample", "export"):
-        assert command(name, "digits", *arguments[name]).code == 0, name
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays", "grid.png"]
-
-
-def test_a_local_folder_wins_over_a_name(
-    command: Command, digits_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "digits").symlink_to(digits_artifact, target_is_directory=True)
-    assert json.loads(command("info", "digits", "--json").out)["generator"] == "pixel-bank"
-
-
-def test_what_is_shipped_is_not_written_to(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for arguments in (["annotate", "digits", "--license", "MIT"], ["evaluate", "digits", "--write"]):
-        failed = command(*arguments)
-        assert (failed.code, "gendata pull digits --out DIR" in failed.err) == (2, True)
-
-
 def test_an_empty_folder_is_as_good_as_none(command: Command, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     made = command("recipe", "run", "digits/random-real", "--out", tmp_path / "out")
