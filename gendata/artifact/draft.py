@@ -29,7 +29,7 @@ from gendata.artifact.manifest import (
 from gendata.artifact.modules import SOFT_LABELS, WHITENING_MATRIX, WHITENING_MEAN, check_shapes, load_modules
 from gendata.artifact.probes import make_probes
 from gendata.artifact.space import Space, Whitener
-from gendata.artifact.storage import StorageDtype
+from gendata.artifact.storage import StorageDtype, storage_for
 from gendata.artifact.weights import write_weights
 from gendata.errors import ArtifactError
 from gendata.generators.generator import Generator
@@ -133,13 +133,15 @@ def _with_probes(
 def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
     if draft.storage not in ("f32", "f16", "bf16", "int8", "int4"):
         raise ArtifactError(f"storage is {draft.storage!r}", expected="f32, f16, bf16, int8 or int4")
+    storage: StorageDtype = draft.storage  # type: ignore[assignment]
     state = {f"generator.{name}": tensor for name, tensor in draft.generator.state_dict().items()}
     state |= {f"latent.{name}": tensor for name, tensor in draft.law.state_dict().items()}
     if draft.soft_labels is not None:
         state[SOFT_LABELS] = _checked_labels(draft.soft_labels, draft.label_values)
     if draft.whitener is not None:
         state |= {WHITENING_MEAN: draft.whitener.mean, WHITENING_MATRIX: draft.whitener.matrix}
-    return {name: (tensor, _storage_of(tensor, draft.storage)) for name, tensor in state.items()}
+    fine = {f"generator.{name}" for name in draft.generator.pixel_weights}
+    return {name: (tensor, storage_for(tensor, storage, writes_pixels=name in fine)) for name, tensor in state.items()}
 
 
 def _checked_labels(labels: Tensor, values: str) -> Tensor:
@@ -152,13 +154,6 @@ def _checked_labels(labels: Tensor, values: str) -> Tensor:
             remedy="Say what they are: label_values is logits or targets.",
         )
     return labels
-
-
-def _storage_of(tensor: Tensor, storage: str) -> StorageDtype:
-    if tensor.dtype == torch.uint8:
-        return "u8"
-    # Biases and gains are few and touch whole channels: two bytes each are well spent.
-    return storage if tensor.dim() >= 2 or storage == "f32" else "f16"  # type: ignore[return-value]
 
 
 def _told_recipe(recipe: Recipe | None) -> dict[str, Any] | None:

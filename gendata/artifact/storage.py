@@ -55,6 +55,20 @@ class TensorEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return 2 * self.num_scales + self.value_bytes
 
 
+def storage_for(tensor: Tensor, storage: StorageDtype, *, writes_pixels: bool = False) -> StorageDtype:
+    """How one tensor is stored in an artifact of `storage`.
+
+    Args:
+        tensor: biases and gains (fewer than two dimensions) are few and touch whole channels: they stay floats.
+        writes_pixels: the last weights before the image, whose rounding is seen as a pattern: never below 8 bits.
+    """
+    if tensor.dtype == torch.uint8:
+        return "u8"
+    if tensor.dim() < 2:
+        return "f32" if storage == "f32" else "f16"
+    return "int8" if writes_pixels and storage == "int4" else storage
+
+
 def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry, Tensor]:
     """The entry and the bytes (uint8, 1-D) of `tensor`.
 

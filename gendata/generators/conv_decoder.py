@@ -28,6 +28,10 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     # artifacts and recipes from before the option keep their digests.
     shuffle: Literal[2, 4, 8] | msgspec.UnsetType = msgspec.UNSET
 
+    # Blur what the head gives, before the sigmoid, by a kernel that takes away exactly what repeats with its grid:
+    # matching leaves a pattern of that period. Unset: no, and not written, as `shuffle`.
+    antialias: bool | msgspec.UnsetType = msgspec.UNSET
+
     @property
     def pixels_per_place(self) -> int:
         return 2 if self.shuffle is msgspec.UNSET else self.shuffle
@@ -58,6 +62,7 @@ class ConvDecoder(Generator):
 
     Config = ConvDecoderConfig
     config: ConvDecoderConfig
+    pixel_weights = ("head.weight",)
 
     def __init__(self, config: ConvDecoderConfig, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__(config, spec=spec, latent_dim=latent_dim)
@@ -81,6 +86,9 @@ class ConvDecoder(Generator):
                 in_width = width
         self.blocks = nn.ModuleList(blocks)
         self.head = nn.Conv2d(in_width, config.pixels_per_place**2 * spec.channels, 3, padding=1)
+        kernel = _grid_blur(config.pixels_per_place).repeat(spec.channels, 1, 1, 1)
+        self.register_buffer("blur", kernel if config.antialias is True else None, persistent=False)
+        self.blur: Tensor | None
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         u = torch.cat([z, self.classes(y)], dim=1)
@@ -88,7 +96,11 @@ class ConvDecoder(Generator):
         h = F.relu(torch.matmul(self.stem_channels.t(), grid)).reshape(len(u), -1, *self.base)
         for block in self.blocks:
             h = block(h, u)
-        x = torch.sigmoid(_shuffled(self.head(h), self.config.pixels_per_place))
+        x = _shuffled(self.head(h), self.config.pixels_per_place)
+        if self.blur is not None:
+            around = (self.config.pixels_per_place // 2,) * 4
+            x = F.conv2d(F.pad(x, around, mode="replicate"), self.blur, groups=self.spec.channels)
+        x = torch.sigmoid(x)
         return x[:, :, : self.spec.height, : self.spec.width]
 
     def macs_per_image(self) -> int:
@@ -99,6 +111,8 @@ class ConvDecoder(Generator):
             assert isinstance(block, _Block)
             pixels *= 4 if block.upsample else 1
             total += block.macs(pixels)
+        if self.blur is not None:
+            total += self.blur.numel() * pixels * self.config.pixels_per_place**2
         return int(total + self.head.weight.numel() * pixels)
 
     def activation_values_per_image(self) -> int:
@@ -135,6 +149,17 @@ class _Block(nn.Module):
     def macs(self, pixels: int) -> int:
         convs = sum(weight.numel() for weight in self.convs.parameters())
         return convs * pixels + self.film.weight.numel()
+
+
+def _grid_blur(period: int) -> Tensor:
+    """(1, 1, period + 1, period + 1), sum 1: the separable kernel box(period) * box(2).
+
+    It is zero at every frequency of a pattern that repeats each `period` pixels, but at the constant.
+    """
+    taps = torch.ones(period + 1)
+    taps[[0, -1]] = 0.5
+    taps = taps / taps.sum()
+    return (taps[:, None] * taps)[None, None]
 
 
 def _shuffled(x: Tensor, factor: int) -> Tensor:

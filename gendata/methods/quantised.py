@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gendata.artifact.storage import StorageDtype, decode, encode
+from gendata.artifact.storage import StorageDtype, decode, encode, storage_for
 
 
 def as_stored(module: nn.Module, storage: StorageDtype) -> Callable[..., Tensor]:
@@ -33,12 +33,16 @@ def stored_weights(module: nn.Module, storage: StorageDtype) -> dict[str, Tensor
     arXiv:1712.05877). Differs from them: the grid is not learned; it is the one that `gendata.artifact.storage` will
     choose for these very values, so that saving the artifact changes nothing that training has not seen.
     """
+    fine = getattr(module, "pixel_weights", ())
     return {
-        name: _rounded(weight, storage) if weight.dim() >= 2 else weight for name, weight in module.named_parameters()
+        name: _rounded(weight, storage_for(weight, storage, writes_pixels=name in fine))
+        for name, weight in module.named_parameters()
     }
 
 
 def _rounded(weight: Tensor, storage: StorageDtype) -> Tensor:
+    if weight.dim() < 2:
+        return weight
     with torch.no_grad():
         error = decode(*encode("weight", weight, storage)).to(weight.device) - weight
     return weight + error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gendata.artifact.storage import LARGEST, TensorEntry, decode, encode
+from gendata.artifact.storage import LARGEST, TensorEntry, decode, encode, storage_for
 from gendata.errors import ArtifactError
 
 SHAPES = [(1,), (7,), (16,), (3, 5), (4, 9), (5, 3, 3, 3), (10, 1, 3, 3), (2, 1, 1)]
@@ -139,3 +139,13 @@ def test_a_wrong_number_of_bytes_is_refused():
     entry, data = encode("t", values((3, 5), seed=9), "int8")
     with pytest.raises(ArtifactError, match="bytes"):
         decode(entry, data[:-1])
+
+
+def test_weights_that_write_pixels_keep_8_bits_where_the_others_have_4():
+    matrix, bias = torch.ones(2, 3), torch.ones(3)
+    assert storage_for(matrix, "int4") == "int4"
+    assert storage_for(matrix, "int4", writes_pixels=True) == "int8"
+    assert storage_for(matrix, "f16", writes_pixels=True) == "f16"
+    assert storage_for(bias, "int4") == "f16"
+    assert storage_for(bias, "f32") == "f32"
+    assert storage_for(torch.zeros(2, 2, dtype=torch.uint8), "int4") == "u8"

@@ -1,5 +1,6 @@
 """conv-decoder: shapes, size, cost and independence of samples."""
 
+import msgspec
 import pytest
 import torch
 
@@ -98,3 +99,19 @@ def test_it_is_built_on_the_meta_device_without_memory():
 def test_bad_options_are_refused_with_their_place(options):
     with pytest.raises(RecipeError, match="generator.options"):
         GENERATORS.config("conv-decoder", options, where="generator")
+
+
+@pytest.mark.parametrize("shuffle", [2, 4, 8])
+def test_antialiasing_leaves_nothing_that_repeats_with_the_grid_of_the_head(shuffle):
+    generator = decoder_for(spec_of(1, 64, 64, 3), shuffle=shuffle, antialias=True)
+    with torch.no_grad():
+        generator.head.weight.zero_()  # what is left is the same in every place: a pattern of the grid's period
+        generator.head.bias.normal_(generator=torch.Generator().manual_seed(0))
+        x = generator(torch.randn(1, 6), torch.tensor([0]))[..., shuffle:-shuffle, shuffle:-shuffle]
+    assert float(x.max() - x.min()) < 1e-5
+
+
+def test_antialiasing_is_written_only_where_it_is_said_and_stores_nothing():
+    assert "antialias" not in msgspec.to_builtins(ConvDecoderConfig())
+    smooth, plain = (decoder_for(spec_of(1, 28, 28, 3), **options) for options in ({"antialias": True}, {}))
+    assert smooth.state_dict().keys() == plain.state_dict().keys()
