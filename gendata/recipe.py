@@ -36,7 +36,7 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What the artifact will declare."""
 
     ipc: int  # images per class of the frozen set
-    storage: Literal["f32", "f16", "bf16", "int8", "int4"] = "int8"  # of weights with two or more dimensions
+    storage: str = "int8"  # of weights with two or more dimensions: f32, f16, bf16, int8, int4
     frozen_seed: int = 0  # draws the frozen set
     micro_batch: int = 32  # images per generator call, always padded to this: keeps samples bit-equal
 
@@ -47,6 +47,8 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"micro_batch must be 1 to 4096, got {self.micro_batch}")
         if not 0 <= self.frozen_seed <= _MAX_SEED:
             raise ValueError(f"frozen_seed must be 0 to 2**63 - 1, got {self.frozen_seed}")
+        if self.storage not in ("f32", "f16", "bf16", "int8", "int4"):
+            raise ValueError(f"storage must be one of f32, f16, bf16, int8, int4, got {self.storage!r}")
 
 
 class EvaluationPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

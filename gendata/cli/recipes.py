@@ -33,7 +33,6 @@ from gendata.cli.printing import (
 from gendata.errors import GendataError, RecipeError
 from gendata.recipe import SWEEPS, list_recipes, load_recipe, read_fields, recipe_path
 from gendata.sweeping.sweep import Sweep, list_sweeps, load_sweep, read_sweep
-from gendata.sweeping.table import cells_of, columns, footnotes
 
 if TYPE_CHECKING:
     from gendata.sweeping.result import CellResult
@@ -234,6 +233,7 @@ def _recipe_sweep(
         _print_sweep_plan(sweep, out, as_json=as_json)
         return
     from gendata.sweeping.running import run_sweep
+    from gendata.sweeping.table import cells_of, columns, footnotes
 
     def told(cell: Cell, result: CellResult | GendataError, minutes: float) -> None:
         rows = [] if isinstance(result, GendataError) else [f"{r.label} {100 * r.mean:.1f} %" for r in result.rows]
