@@ -86,9 +86,7 @@ class ConvDecoder(Generator):
                 in_width = width
         self.blocks = nn.ModuleList(blocks)
         self.head = nn.Conv2d(in_width, config.pixels_per_place**2 * spec.channels, 3, padding=1)
-        kernel = _grid_blur(config.pixels_per_place).repeat(spec.channels, 1, 1, 1)
-        self.register_buffer("blur", kernel if config.antialias is True else None, persistent=False)
-        self.blur: Tensor | None
+        self.antialias = config.antialias is True
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         u = torch.cat([z, self.classes(y)], dim=1)
@@ -97,9 +95,8 @@ class ConvDecoder(Generator):
         for block in self.blocks:
             h = block(h, u)
         x = _shuffled(self.head(h), self.config.pixels_per_place)
-        if self.blur is not None:
-            around = (self.config.pixels_per_place // 2,) * 4
-            x = F.conv2d(F.pad(x, around, mode="replicate"), self.blur, groups=self.spec.channels)
+        if self.antialias:
+            x = _without_grid(x, self.config.pixels_per_place)
         x = torch.sigmoid(x)
         return x[:, :, : self.spec.height, : self.spec.width]
 
@@ -111,8 +108,9 @@ class ConvDecoder(Generator):
             assert isinstance(block, _Block)
             pixels *= 4 if block.upsample else 1
             total += block.macs(pixels)
-        if self.blur is not None:
-            total += self.blur.numel() * pixels * self.config.pixels_per_place**2
+        if self.antialias:
+            period = self.config.pixels_per_place
+            total += self.spec.channels * (period + 1) ** 2 * pixels * period**2
         return int(total + self.head.weight.numel() * pixels)
 
     def activation_values_per_image(self) -> int:
@@ -151,15 +149,14 @@ class _Block(nn.Module):
         return convs * pixels + self.film.weight.numel()
 
 
-def _grid_blur(period: int) -> Tensor:
-    """(1, 1, period + 1, period + 1), sum 1: the separable kernel box(period) * box(2).
+def _without_grid(x: Tensor, period: int) -> Tensor:
+    """x (N, C, H, W) blurred by the separable kernel box(period) * box(2), which sums to 1.
 
     It is zero at every frequency of a pattern that repeats each `period` pixels, but at the constant.
     """
-    taps = torch.ones(period + 1)
-    taps[[0, -1]] = 0.5
-    taps = taps / taps.sum()
-    return (taps[:, None] * taps)[None, None]
+    taps = [0.5 / period, *[1 / period] * (period - 1), 0.5 / period]
+    kernel = x.new_tensor([[[[a * b for b in taps] for a in taps]]] * x.shape[1])
+    return F.conv2d(F.pad(x, (period // 2,) * 4, mode="replicate"), kernel, groups=x.shape[1])
 
 
 def _shuffled(x: Tensor, factor: int) -> Tensor:

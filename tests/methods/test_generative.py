@@ -92,7 +92,12 @@ def refined(**options: Any) -> Recipe:
     return msgspec.structs.replace(
         load_recipe(
             "digits/generative-demo",
-            overrides=("generator.options.widths=[8]", "latent.options.codes=4", "artifact.storage=int4"),
+            overrides=(
+                "generator.options.widths=[8]",
+                "generator.options.antialias=true",
+                "latent.options.codes=4",
+                "artifact.storage=int4",
+            ),
         ),
         method=Choice(name="generative", options=REFINED | options),
     )
