@@ -8,7 +8,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from gendata.losses.embedded import Embedded
+from gendata.losses.embedded import Embedded, units_of
 from gendata.losses.estimators import Estimator, squared_errors
 from gendata.losses.loss import Loss
 
@@ -42,9 +42,8 @@ class Covariance(Loss):
         for block in range(len(syn.maps)) if c.blocks == "all" else (-1,):
             h_syn, h_real = _local(syn, block), _local(real, block)
             if c.scaled:
-                deviation = h_real.flatten(0, 2).std(0)
-                scale = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)  # as `Embedded.units`, per channel
-                h_syn, h_real = h_syn * scale, h_real * scale
+                units = units_of(h_real.flatten(0, 2).std(0))
+                h_syn, h_real = h_syn * units, h_real * units
             errors = squared_errors(h_syn, h_real, c.estimator, statistic=_covariance)
             parts.append(errors.sum() if c.summed else errors.mean())
         return torch.stack(parts).sum()

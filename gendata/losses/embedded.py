@@ -35,10 +35,13 @@ class Embedded:
         """1 / deviation over the batch of each feature of a block, (features,)."""
         block %= len(self.maps)
         if block not in self._units:  # several terms ask, and it costs as much as they do
-            deviation = self.maps[block].flatten(1).std(0)
-            # A feature that is nearly constant must not dominate.
-            self._units[block] = 1 / (deviation + 0.05 * deviation.mean() + 1e-6)
+            self._units[block] = units_of(self.maps[block].flatten(1).std(0))
         return self._units[block]
+
+
+def units_of(deviation: Tensor) -> Tensor:
+    """1 / deviation, value by value, bounded so that one that is nearly constant does not dominate."""
+    return 1 / (deviation + 0.05 * deviation.mean() + 1e-6)
 
 
 def embed(network: Classifier, x: Tensor, y: Tensor, *, num_classes: int) -> Embedded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gendata.losses.embedded import Embedded
 from gendata.losses.loss import Loss
@@ -31,5 +32,10 @@ class Logit(Loss):
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
         """The term; see `Loss`."""
         pairs = min(syn.per_class, real.per_class)
-        said_syn, said_real = (batch.by_class(batch.logits.log_softmax(1))[:, :pairs] for batch in (syn, real))
-        return (said_real - said_syn).square().mean()
+        logits_syn, logits_real = (batch.by_class(batch.logits)[:, :pairs] for batch in (syn, real))
+        return log_probability_distance(logits_syn, logits_real)
+
+
+def log_probability_distance(syn: Tensor, real: Tensor) -> Tensor:
+    """Mean squared difference of the log softmax (over the last dimension) of two sets of logits, pair by pair."""
+    return functional.mse_loss(syn.log_softmax(-1), real.log_softmax(-1))

@@ -77,11 +77,6 @@ class AdversarialMethod(Method):
         """What an adversarial stage moves: the generator, its latent law where that is learned, and the critic."""
         return nn.ModuleList([self.generator, law, self.adversary])
 
-    def real_batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images (count, C, H, W) in [0, 1] and their labels, drawn with replacement."""
-        rows = torch.randint(len(self.real.y), (count,), generator=rng).to(self.real.y.device)
-        return self.real.x_u8[rows].float() / 255, self.real.y[rows]
-
     def duel(
         self, law: LatentLaw, x_real: Tensor, y: Tensor, rng: torch.Generator, *, stream: str, step: int
     ) -> tuple[dict[str, Tensor], Tensor]:

@@ -128,10 +128,9 @@ class CharacteristicMatching(PixelImages):
 
     def _train_network(self, i: int, rng: torch.Generator) -> dict[str, Tensor]:
         self.pool.record(i)
-        rows = torch.randint(len(self.real.y), (self.config.network_batch,), generator=rng).to(self.real.y.device)
-        x = self._augmentation(rng, len(rows))(self.real.normalised(self.real.x_u8[rows].float() / 255))
-        logits = self.pool.training_network(i)(x)
-        return {"cross entropy": F.cross_entropy(logits.float(), self.real.y[rows])}
+        x, y = self.real.batch(self.config.network_batch, rng)
+        logits = self.pool.training_network(i)(self._augmentation(rng, len(x))(self.real.normalised(x)))
+        return {"cross entropy": F.cross_entropy(logits.float(), y)}
 
     def _match(self, rng: torch.Generator) -> dict[str, Tensor]:
         self.project()

@@ -22,12 +22,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gendata.augmentation.diffaug import DiffAug
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 from gendata.losses.adversary import held
+from gendata.losses.logit import log_probability_distance
 from gendata.methods.adversarial import AdversarialConfig, AdversarialMethod
 from gendata.methods.draws import keyed_generator
 from gendata.methods.method import RealData, Stage
@@ -106,7 +106,7 @@ class Dim(AdversarialMethod):
     def step(self, stage: Stage, i: int, *, rank: int = 0) -> Mapping[str, Tensor]:
         c, matches = self.config, stage.name == "match"
         rng = keyed_generator(self.seed, stage.name, i, rank)
-        x_real, y = self.real_batch(c.match_batch if matches else c.gan_batch, rng)
+        x_real, y = self.real.batch(c.match_batch if matches else c.gan_batch, rng)
         losses, x_syn = self.duel(self.law, x_real, y, rng, stream=f"{stage.name}-{rank}", step=i)
         if matches:
             self._train_network(i)
@@ -119,14 +119,14 @@ class Dim(AdversarialMethod):
             self.passing.begin(turn)
         rng = keyed_generator(self.seed, "network", i)  # of no rank: all train the same one
         for _ in range(c.network_steps):
-            x, y = self.real_batch(c.match_batch, rng)
+            x, y = self.real.batch(c.match_batch, rng)
             augment = self._augment_network.draw(rng, len(x))
             self.passing.train_step(turn, augment(self.real.normalised(x)), y)
 
     def _logit_distance(self, x_syn: Tensor, x_real: Tensor, rng: torch.Generator, turn: int) -> Tensor:
-        """mean_ik (log softmax f(A x_i)_k - log softmax f(A x'_i)_k)^2, over pairs i and classes k."""
+        """Between what the network says of x_syn and of x_real, under one augmentation."""
         network, augment = self.passing.of_turn(turn), self._augment_pair.draw(rng, 1, shared=True)
         with torch.no_grad():
             real = network(augment(self.real.normalised(x_real))).float()
         syn = held(network, augment(self.real.normalised(x_syn))).float()
-        return F.mse_loss(F.log_softmax(syn, 1), F.log_softmax(real, 1))
+        return log_probability_distance(syn, real)

@@ -44,9 +44,8 @@ def feature_loss(
 ) -> Tensor:
     """Cross entropy of step `step`, on a batch that depends on (seed, step, rank) alone."""
     rng = keyed_generator(seed, STREAM, step, rank)
-    rows = torch.randint(len(real.y), (config.batch,), generator=rng).to(real.y.device)
-    logits = network(real.normalised(real.x_u8[rows].float() / 255))
-    return functional.cross_entropy(logits.float(), real.y[rows])
+    x, y = real.batch(config.batch, rng)
+    return functional.cross_entropy(network(real.normalised(x)).float(), y)
 
 
 @torch.inference_mode()

@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
@@ -219,7 +220,7 @@ class Generative(Method):
 
     def _train_network(self, i: int, rng: torch.Generator) -> dict[str, Tensor]:
         self.pool.record(i)
-        x, y = self._real_batch(self.config.network_batch, rng)
+        x, y = self.real.batch(self.config.network_batch, rng)
         augment = self._dsa.draw(rng, len(x))
         logits = self.pool.training_network(i)(augment(self.real.normalised(x)))
         return {"cross entropy": F.cross_entropy(logits.float(), y)}
@@ -228,7 +229,7 @@ class Generative(Method):
 
     def _reconstruct(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         c = self.config
-        x, y = self._real_batch(c.reconstruct_batch, rng)
+        x, y = self.real.batch(c.reconstruct_batch, rng)
         mean, log_var = (t.float() for t in self.encoder(x, y))
         noise = torch.randn(mean.shape, generator=rng).to(mean.device)
         out = self.generator(mean + (log_var / 2).exp() * noise, y).float()
@@ -299,31 +300,28 @@ class Generative(Method):
             losses["anchor"] = c.anchor_weight * _pixel_distance(*self._code_batch(weights, rng))
         return losses
 
-    def _real_batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = torch.randint(len(self.real.y), (count,), generator=rng).to(self.real.y.device)
-        return self.real.x_u8[rows].float() / 255, self.real.y[rows]
-
 
 class _Weights:
     """Generator and law of one step: as they are, or as the artifact will give them back."""
 
     def __init__(self, method: Generative, *, rounded: bool) -> None:
-        self._method = method
         self._generator: Callable[..., Tensor] = method.generator
-        self.latents: Callable[..., Tensor] = method.law
+        self._law = method.law
+        self._law_weights: dict[str, Tensor] = dict(method.law.named_parameters())
         if rounded:
             self._generator = as_stored(method.generator, method.storage)
-            self.latents = as_stored(method.law, method.storage)
-        self._rounded = rounded
+            self._law_weights = stored_weights(method.law, method.storage)
 
     def generate(self, z: Tensor, y: Tensor) -> Tensor:
         return self._generator(z, y).float()
 
+    def latents(self, *inputs: Tensor) -> Tensor:
+        out: Tensor = functional_call(self._law, self._law_weights, inputs)
+        return out
+
     @property
     def codes(self) -> Tensor:
-        law = self._method.law
-        assert isinstance(law, Codebook)
-        return stored_weights(law, self._method.storage)["codes"] if self._rounded else law.codes
+        return self._law_weights["codes"]
 
 
 def _pixel_distance(out: Tensor, x: Tensor) -> Tensor:

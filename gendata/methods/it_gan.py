@@ -102,7 +102,7 @@ class ItGan(AdversarialMethod):
     def step(self, stage: Stage, i: int, *, rank: int = 0) -> Mapping[str, Tensor]:
         rng = keyed_generator(self.seed, stage.name, i, rank)
         if stage.name == "adversarial":
-            x_real, y = self.real_batch(self.config.gan_batch, rng)
+            x_real, y = self.real.batch(self.config.gan_batch, rng)
             return self.duel(self.prior, x_real, y, rng, stream=f"{stage.name}-{rank}", step=i)[0]
         classes = torch.randperm(self.real.spec.num_classes, generator=rng)[: self.config.classes_per_step]
         seed = int(torch.randint(2**31, (), generator=rng))

@@ -33,6 +33,11 @@ class RealData:
         mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (self.mean, self.std))
         return (x - mean) / std
 
+    def batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images (count, C, H, W) in [0, 1] and their labels, drawn with replacement."""
+        rows = torch.randint(len(self.y), (count,), generator=rng).to(self.y.device)
+        return self.x_u8[rows].float() / 255, self.y[rows]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:

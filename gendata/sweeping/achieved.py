@@ -86,8 +86,9 @@ def _features(network: nn.Module, normalise: Normaliser, x: Tensor, y: Tensor, n
 def _onlooker(pool: Split, source: Source, normalise: Normaliser, *, folder: Path) -> nn.Module:
     """The network of this data set, read from `folder` where a cell before has trained it."""
     from filelock import FileLock
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save
 
+    from gendata.artifact.layout import replace_file
     from gendata.evaluation.onlooker import LESSON
     from gendata.networks import build_network
 
@@ -99,7 +100,5 @@ def _onlooker(pool: Split, source: Source, normalise: Normaliser, *, folder: Pat
             known.load_state_dict(load_file(path))
             return known
         network = train_onlooker((pool.x, pool.y), source=source, normalise=normalise, seed=_SEED)
-        partial = path.with_suffix(".partial")
-        save_file(network.state_dict(), partial)
-        partial.replace(path)
+        replace_file(path, save(network.state_dict()))
         return network
