@@ -174,7 +174,7 @@ class _Job:
         self.method: Method = METHODS.load(recipe.method.name)(
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed
         ).to(device)
-        self.method.storage = recipe.artifact.storage
+        self.method.storage, self.method.ipc = recipe.artifact.storage, recipe.artifact.ipc
         if recipe.precision == "bf16":  # its convolutions are several times faster this way on a CPU with AMX
             _to_channels_last(generator)
 

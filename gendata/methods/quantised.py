@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from gendata.artifact.storage import StorageDtype, decode, encode, storage_for
 
 
-def as_stored(module: nn.Module, storage: StorageDtype) -> Callable[..., Tensor]:
-    """`module` with its parameters as the artifact will give them back; gradients reach the parameters unchanged.
-
-    They are rounded now, once, however often the result is called.
-    """
-    weights = stored_weights(module, storage)
-
-    def call(*inputs: Any) -> Tensor:
-        out: Tensor = functional_call(module, weights, inputs)
-        return out
-
-    return call
-
-
 def stored_weights(module: nn.Module, storage: StorageDtype) -> dict[str, Tensor]:
-    """Parameters by name, rounded as `storage` does; those of fewer than two dimensions are stored as floats and stay.
+    """Parameters by name as the artifact will give them back, for `torch.func.functional_call`; gradients pass unchanged.
+
+    Those of fewer than two dimensions are stored as floats and stay.
 
     Straight-through rounding (Bengio et al. 2013, arXiv:1308.3432; of whole networks Jacob et al. 2018,
     arXiv:1712.05877). Differs from them: the grid is not learned; it is the one that `gendata.artifact.storage` will

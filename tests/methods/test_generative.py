@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from gendata import condensation
+from gendata.artifact.artifact import CondensedArtifact
 from gendata.errors import RecipeError, SpecError
+from gendata.networks import build_network
 from gendata.recipe import Choice, Recipe, load_recipe
 from gendata.registry import LOSSES, METHODS
+from gendata.sources.source import open_source
 
 
 @pytest.mark.parametrize(
@@ -155,3 +158,51 @@ def test_a_warm_start_without_matching_has_its_latent_law_fitted(tmp_path: Path)
     other = condensation.condense(msgspec.structs.replace(recipe, seed=1), out=tmp_path / "other").law
     assert float(law.scales.detach().std()) > 0  # 0.1 throughout before they are fitted
     assert not torch.equal(law.codes, other.codes)
+
+
+FROZEN = {
+    "refine_steps": 0, "anchor_weight": 0.0, "steps": 0, "reconstruct_steps": 150, "real_per_class": 32,
+    "network": "convnet2-w16-in", "pool": "random",
+}  # fmt: skip
+
+
+def frozen(**options: Any) -> Recipe:
+    recipe = refined(**FROZEN, **options)
+    latent = Choice(name="codebook", options={**recipe.latent.options, "frozen": "codes"})
+    artifact = msgspec.structs.replace(recipe.artifact, ipc=2, storage="f32")
+    return msgspec.structs.replace(recipe, latent=latent, artifact=artifact)
+
+
+def test_freezing_moves_the_codes_of_the_frozen_set_and_nothing_else(tmp_path: Path) -> None:
+    before = condensation.condense(frozen(), out=tmp_path / "before")
+    after = condensation.condense(frozen(frozen_steps=5), out=tmp_path / "after")
+
+    assert not torch.isclose(after.law.codes[:, :2], before.law.codes[:, :2]).all(dim=2).any()
+    assert torch.equal(after.law.codes[:, 2:], before.law.codes[:, 2:])
+    for name, weight in before.generator.state_dict().items():
+        assert torch.equal(after.generator.state_dict()[name], weight), name
+
+
+def test_freezing_brings_the_frozen_set_to_the_features_of_its_classes(tmp_path: Path) -> None:
+    train = open_source(Choice(name="digits")).split("train")
+
+    def distance(artifact: CondensedArtifact) -> float:
+        """Between class means of features, over networks that no step has seen."""
+        images, labels = artifact.frozen_images()
+        total = 0.0
+        for seed in range(1000, 1008):
+            network = build_network("convnet2-w16-in", spec=artifact.spec, seed=seed)
+            with torch.no_grad():
+                real, frozen = (network.embed(x.float() / 127.5 - 1) for x in (train.x, images))
+            for c in range(10):
+                total += float((real[train.y == c].mean(0) - frozen[labels == c].mean(0)).square().sum())
+        return total
+
+    before = condensation.condense(frozen(), out=tmp_path / "before")
+    after = condensation.condense(frozen(frozen_steps=150), out=tmp_path / "after")
+    assert distance(after) < 0.9 * distance(before)
+
+
+def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="frozen: codes"):
+        condensation.condense(refined(frozen_steps=1), out=tmp_path / "out")

@@ -1,0 +1,108 @@
+"""Options of `generative`."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from gendata.augmentation.dsa import Dsa
+from gendata.losses.objective import Term
+from gendata.methods.embedding_pool import PoolKind
+from gendata.methods.latent_fit import CodeOrigin
+
+_MAX_BATCH = 65536
+_MOST = {
+    "networks": 1000,
+    "network_batch": _MAX_BATCH,
+    "reconstruct_batch": _MAX_BATCH,
+    "classes_per_step": _MAX_BATCH,
+    "samples_per_class": _MAX_BATCH,
+    "real_per_class": _MAX_BATCH,
+    "reconstruct_steps": 10**8,
+    "refine_steps": 10**8,
+    "steps": 10**8,
+    "frozen_steps": 10**8,
+}
+_MAX_AGES, _MAX_AGE = 32, 10**6
+_LOSSES = (
+    Term(name="mean"),
+    Term(name="moment", weight=0.1),
+    Term(name="intra-class", weight=0.05),
+    Term(name="inter-class", weight=0.1),
+    Term(name="cross-entropy", weight=0.2),
+)
+_FROZEN_LOSSES = (Term(name="mean", options={"estimator": "plain"}),)
+
+
+class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of `generative`. Weights are those of the summed loss; 0 switches a term off."""
+
+    network: str = "convnet3-w32-in"  # embedding architecture
+    networks: int = 4  # trained embedding networks; 0: only freshly drawn ones
+    network_ages: tuple[int, ...] = (20, 60, 200, 600)  # steps after which snapshots are kept
+    network_batch: int = 128  # real images per step
+    network_lr: float = 1.0e-3
+    pool: PoolKind = "trained"  # what matching steps embed with; interpolated: between initial and trained weights
+    fresh_share: float = 0.1  # of matching steps that embed with a network drawn anew; pool random: all of them
+    augmentation: str = "color_crop_cutout_flip_scale_rotate"  # operations of the Siamese augmentation
+
+    reconstruct_steps: int = 4000  # 0: match from noise, as most of the field does
+    reconstruct_batch: int = 128
+    reconstruct_lr: float = 2.0e-3
+    feature_weight: float = 0.5  # of reconstructing features beside pixels
+    bits: float = 25.0  # rate of the latent code, bits per image
+    rate_weight: float = 2.0e-3  # per nat of distance from that rate
+    codes_from: CodeOrigin = "centres"  # of a codebook: k-means centres, or the real samples nearest to them
+
+    refine_steps: int = 0  # on the real samples that codes encode; needs a codebook of samples
+    refine_lr: float = 1.0e-3
+
+    steps: int = 4000  # matching steps
+    classes_per_step: int = 10  # drawn per step; all when there are fewer
+    samples_per_class: int = 32  # synthetic, per step; even
+    real_per_class: int = 64  # real, per step
+    lr: float = 5.0e-4
+    losses: tuple[Term, ...] = _LOSSES  # matched together under one network per step
+    anchor_weight: float = 0.0  # of the samples that codes encode, pixel by pixel, beside matching; as `refine_steps`
+
+    frozen_steps: int = 0  # on the codes of the frozen set alone, to stand for its class; needs `frozen: codes`
+    frozen_lr: float = 0.02
+    frozen_losses: tuple[Term, ...] = _FROZEN_LOSSES  # the frozen set is stored, not sampled: estimators are plain
+
+    rounded_share: float = 0.25  # of the steps of refine, match and freeze, the last ones, through storage's rounding
+
+    def __post_init__(self) -> None:
+        for name in ("networks", "reconstruct_steps", "refine_steps", "steps", "anchor_weight", "frozen_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("network_batch", "reconstruct_batch", "classes_per_step", "real_per_class"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
+        for name in ("network_lr", "reconstruct_lr", "refine_lr", "lr", "frozen_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.samples_per_class < 4 or self.samples_per_class % 2:
+            raise ValueError(f"samples_per_class must be even and at least 4, got {self.samples_per_class}")
+        for name in ("fresh_share", "rounded_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be 0 to 1, got {getattr(self, name)}")
+        encodes_samples = self.codes_from == "samples" and self.reconstruct_steps
+        if (self.refine_steps or self.anchor_weight) and not encodes_samples:
+            raise ValueError("refine_steps and anchor_weight need codes_from: samples and reconstruct_steps above 0")
+        if list(self.network_ages) != sorted(set(self.network_ages)) or min(self.network_ages, default=1) < 1:
+            raise ValueError(f"network_ages must rise from 1 or more, got {list(self.network_ages)}")
+        if len(self.network_ages) > _MAX_AGES or max(self.network_ages, default=1) > _MAX_AGE:
+            raise ValueError(f"network_ages must be at most {_MAX_AGES} numbers up to {_MAX_AGE}")
+        if self.networks and not self.network_ages:
+            raise ValueError("network_ages must not be empty while networks is above 0")
+        if self.pool == "interpolated" and not self.networks:
+            raise ValueError("pool 'interpolated' needs networks above 0")
+        always_trained = self.networks and self.pool != "random" and not self.fresh_share
+        for name in ("losses", "frozen_losses"):
+            if not any(term.weight and (always_trained or not term.needs_trained) for term in getattr(self, name)):
+                raise ValueError(f"{name} must hold a term that fresh networks allow, unless fresh_share is 0")
+        Dsa(strategy=self.augmentation)  # checks the names
