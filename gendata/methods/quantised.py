@@ -9,7 +9,7 @@ from gendata.artifact.storage import StorageDtype, decode, encode, storage_for
 
 
 def stored_weights(module: nn.Module, storage: StorageDtype) -> dict[str, Tensor]:
-    """Parameters by name as the artifact will give them back, for `torch.func.functional_call`; gradients pass unchanged.
+    """Parameters by name as the artifact will give them back, for `functional_call`; gradients pass unchanged.
 
     Those of fewer than two dimensions are stored as floats and stay.
 
