@@ -86,19 +86,32 @@ def _features(network: nn.Module, normalise: Normaliser, x: Tensor, y: Tensor, n
 def _onlooker(pool: Split, source: Source, normalise: Normaliser, *, folder: Path) -> nn.Module:
     """The network of this data set, read from `folder` where a cell before has trained it."""
     from filelock import FileLock
-    from safetensors.torch import load_file, save
+    from safetensors.torch import save
 
     from gendata.artifact.layout import replace_file
-    from gendata.evaluation.onlooker import LESSON
-    from gendata.networks import build_network
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{source.fingerprint[:16]}.safetensors"
     with FileLock(f"{path}.lock"):
-        if path.is_file():
-            known = build_network(LESSON.network, spec=source.spec, seed=_SEED)
-            known.load_state_dict(load_file(path))
+        known = _kept_onlooker(path, source)
+        if known is not None:
             return known
         network = train_onlooker((pool.x, pool.y), source=source, normalise=normalise, seed=_SEED)
         replace_file(path, save(network.state_dict()))
         return network
+
+
+def _kept_onlooker(path: Path, source: Source) -> nn.Module | None:
+    """None: there is none, or the file is damaged and better made anew."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from gendata.evaluation.onlooker import LESSON
+    from gendata.networks import build_network
+
+    network = build_network(LESSON.network, spec=source.spec, seed=_SEED)
+    try:
+        network.load_state_dict(load_file(path))
+    except (FileNotFoundError, SafetensorError, RuntimeError):
+        return None
+    return network

@@ -35,6 +35,20 @@ def test_real_images_reach_about_what_real_images_have(
     assert achieved(artifact, source, folder=tmp_path) == found, "the network is read from its file"
 
 
+def test_a_damaged_network_is_trained_anew(
+    digits_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onlooker, "LESSON", msgspec.structs.replace(onlooker.LESSON, epochs=1))
+    artifact, source = gendata.open_artifact(digits_artifact), open_source(Choice(name="digits"))
+    found = achieved(artifact, source, folder=tmp_path)
+    (kept,) = tmp_path.glob("*.safetensors")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+
+    assert achieved(artifact, source, folder=tmp_path) == found
+    assert kept.read_bytes() == whole
+
+
 def test_one_image_per_class_leaves_both_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onlooker, "LESSON", msgspec.structs.replace(onlooker.LESSON, epochs=1))
     changes = ("artifact.ipc=1", "generator.options.slots=1", "latent.options.slots=1")
