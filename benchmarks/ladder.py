@@ -17,6 +17,7 @@ import json
 from typing import Any
 
 from gendata.artifact.layout import EVALUATIONS
+from gendata.catalog import read_catalog
 from gendata.evaluation.page.published import published
 from gendata.fetch import open_named
 
@@ -28,13 +29,18 @@ REAL = ("random-real", "equal-bytes-real", "real-stream", "real-full")
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="The bytes ladder, from sealed rows.")
-    parser.add_argument("names", nargs="*", help="artifacts; none: the three that come with gendata")
+    parser.add_argument("names", nargs="*", help="artifacts; none: those that come with gendata")
     parser.add_argument("--ipc", type=int, help="of the named artifacts' rows")
     parser.add_argument("--json", action="store_true", help="one object instead of a table")
     args = parser.parse_args()
-    rungs = {name: args.ipc or RUNGS.get(name, 1) for name in args.names} or RUNGS
+    rungs = {name: args.ipc or RUNGS.get(name, 1) for name in args.names} or shipped_rungs()
     table = [rung(name, ipc) for name, ipc in rungs.items()]
     print(json.dumps({"rungs": table}, indent=2) if args.json else markdown(table))
+
+
+def shipped_rungs() -> dict[str, int]:
+    """Name and IPC of each rung that comes with gendata."""
+    return {name: ipc for name, ipc in RUNGS.items() if name in read_catalog()}
 
 
 def rung(name: str, ipc: int) -> dict[str, Any]:

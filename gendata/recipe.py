@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,6 +136,21 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         for told_not_done in ("summary", "evaluation", "reference"):
             del fields[told_not_done]
         return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
+
+    def made(self, recorded: Mapping[str, Any] | None, digest: str | None) -> bool:
+        """Whether an artifact that records this recipe, resolved, and this digest is of the same recipe as this one.
+
+        Options younger than the artifact count as its recipe's, at their defaults: a new option's default does what was
+        done before there was one, and whatever else changes what a recipe makes raises its revision.
+        """
+        own = self.digest()
+        if own == digest or not recorded:
+            return own == digest
+        try:
+            completed: Recipe = typed_options(Recipe, dict(recorded), where="config.json: recipe")
+            return completed.resolved().digest() == own
+        except GendataError:
+            return False
 
 
 def list_recipes() -> list[str]:

@@ -1,7 +1,8 @@
 """Makes, or makes anew, an artifact that comes with gendata: hub/artifacts/NAME and its entry in hub/catalog.yaml.
 
 Runs the recipe, checks that what it made may be published, evaluates it and seals the results into it, copies it here
-with a card that names it, and writes down its digest. Killed and run again, it goes on where it was.
+with a card that names it, writes down its digest, and copies all sealed rows into the recipe's `reference:`. Killed and
+run again, it goes on where it was; run with other rows, it adds them.
 
     python hub/ship.py digits digits/generative-demo
     python hub/ship.py fashion-mnist-78kb fashion-mnist/generative-78kb --data ~/data --summary "Fashion-MNIST, 28 x 28"
@@ -12,7 +13,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gendata.artifact.artifact import CondensedArtifact
 
 HUB = Path(__file__).resolve().parent
 
@@ -26,6 +30,8 @@ def main() -> None:
     parser.add_argument("--protocol", help="none: the recipe's")
     parser.add_argument("--runs", type=int, help="networks per row; none: the recipe's, or the protocol's")
     parser.add_argument("--rows", help="A,B: which rows; none: the usual ones")
+    parser.add_argument("--ipc", type=int, help="of the rows; none: the artifact's")
+    parser.add_argument("--jobs", type=int, default=1, help="networks trained at once")
     parser.add_argument("--data", type=Path, help="where local data sets are; else $GENDATA_DATA")
     parser.add_argument("--work", type=Path, default=Path("build/shipped"), help="where it is made")
     args = parser.parse_args()
@@ -37,6 +43,8 @@ def main() -> None:
         protocol=args.protocol,
         runs=args.runs,
         rows=rows,
+        ipc=args.ipc,
+        jobs=args.jobs,
         data_root=args.data,
         work=args.work,
     )
@@ -53,6 +61,8 @@ def ship(
     protocol: str | None = None,
     runs: int | None = None,
     rows: Sequence[str] | None = None,
+    ipc: int | None = None,
+    jobs: int = 1,
     overrides: Sequence[str] = (),
     data_root: Path | None = None,
 ) -> dict[str, Any]:
@@ -64,7 +74,7 @@ def ship(
         hub: the folder with `artifacts` and `catalog.yaml`.
         work: where it is made, in a folder of its name. An artifact of another recipe there is refused.
         summary: None: the entry's own, or the recipe's.
-        protocol, runs, rows, data_root: as in `gendata.evaluate`.
+        protocol, runs, rows, ipc, jobs, data_root: as in `gendata.evaluate`.
         overrides: of the recipe's fields; then it no longer is what the recipe makes, so for tests alone.
     """
     import gendata
@@ -81,7 +91,9 @@ def ship(
         )
     check_publishable(made)  # before it is measured at length
     with evaluation_bar() as bar:
-        report = gendata.evaluate(made, protocol=protocol, runs=runs, rows=rows, data_root=data_root, progress=bar)
+        report = gendata.evaluate(
+            made, protocol=protocol, runs=runs, rows=rows, ipc=ipc, jobs=jobs, data_root=data_root, progress=bar
+        )
     record_report(made.path, report)
     artifact = gendata.open_artifact(made.path, verify="probe")
     out = copy_artifact(artifact, hub / "artifacts" / name, replace=True).path
@@ -95,7 +107,40 @@ def ship(
         "num_classes": artifact.spec.num_classes,
     }
     write_entry(hub / "catalog.yaml", name, entry, keep_summary=summary is None)
+    file = hub.parent / "recipes" / f"{recipe}.yaml"
+    if file.is_file() and not overrides:
+        replace_file(file, with_reference(file.read_text(encoding="utf-8"), name, artifact).encode())
     return entry
+
+
+def with_reference(recipe: str, name: str, artifact: CondensedArtifact) -> str:
+    """The recipe's text, its `reference:`, which stands last, replaced by the artifact's sealed rows."""
+    import yaml
+
+    rows = [_reference(name, artifact.ipc, row) for row in artifact.evaluations()]
+    block = yaml.safe_dump({"reference": rows}, sort_keys=False, allow_unicode=True, width=200)
+    return recipe.partition("\nreference:")[0].rstrip("\n") + "\n" + block
+
+
+def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
+    chosen = row["mode"].partition("(")[0] if row["row"] == "artifact" else row["row"]
+    command = f"gendata evaluate {name} --protocol {row['protocol']} --rows {chosen} --runs {row['n']}"
+    machine = row["hardware"]
+    parts = (f"{machine['cpus']} x {machine['processor']}", machine["cpu_capability"], *machine["accelerators"])
+    told = {
+        "row": row["row"],
+        "mode": row["mode"],
+        "protocol": row["protocol"],
+        "mean": round(row["mean"], 4),
+        "std": round(row["std"], 4),
+        "n": row["n"],
+        "bytes": row["bytes"],
+        "images_seen": row["images_seen"],
+        "hardware": ", ".join(filter(None, parts)),
+        "version": f"gendata {row['versions']['gendata']}, torch {row['versions']['torch']}",
+        "command": command if ipc == row["ipc"] else f"{command} --ipc {row['ipc']}",
+    }
+    return {field: value for field, value in told.items() if value is not None}
 
 
 def write_entry(path: Path, name: str, entry: dict[str, Any], *, keep_summary: bool) -> None:

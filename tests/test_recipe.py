@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gendata.errors import RecipeError, UnknownNameError
@@ -235,8 +236,6 @@ def test_a_single_fault_is_raised_as_it_is() -> None:
 
 def test_summary_evaluation_and_reference_do_not_count_in_the_digest() -> None:
     told = Reference(row="artifact", mode="frozen", protocol="quick/v1", mean=0.9, std=0.01, n=3)
-    import msgspec
-
     other = msgspec.structs.replace(read("", "evaluation.runs=9"), summary="Other words", reference=(told,))
     assert other.digest() == read().digest()
 
@@ -252,3 +251,15 @@ def test_the_digest_does_not_depend_on_the_order_or_spelling_of_the_file() -> No
     assert read("", "method.options.a=1", "method.options.b=2").digest() == (
         read("", "method.options.b=2", "method.options.a=1").digest()
     )
+
+
+def test_an_option_younger_than_an_artifact_leaves_it_of_the_same_recipe() -> None:
+    recipe = load_recipe("digits/generative-demo").resolved()
+    recorded = msgspec.to_builtins(recipe)
+    assert recorded["method"]["options"].pop("frozen_steps") == 0
+
+    assert recipe.made(recorded, "digest of before")
+    assert not recipe.made(None, "digest of before")
+    assert not recipe.made({"recipe": "none"}, "digest of before")
+    recorded["method"]["options"]["steps"] += 1
+    assert not recipe.made(recorded, "digest of before")

@@ -244,14 +244,14 @@ def _recipe_code(manifest: Manifest) -> tuple[str, str]:
 
 
 def _shipped_recipe(manifest: Manifest) -> str | None:
-    """The shipped recipe that makes this artifact, by its digest."""
+    """The shipped recipe that makes this artifact."""
     fields = manifest.recipe or {}
     for name in list_recipes():
         try:
             recipe = load_recipe(name)
             # Resolving imports what a recipe names: only where the parts have the same names.
             same_parts = _names(msgspec.to_builtins(recipe)) == _names(fields)
-            if same_parts and recipe.resolved().digest() == manifest.recipe_digest:
+            if same_parts and recipe.resolved().made(fields, manifest.recipe_digest):
                 return name
         except GendataError:
             continue

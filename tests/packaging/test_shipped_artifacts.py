@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,17 +17,33 @@ from gendata.catalog import parse_catalog, read_catalog, shipped_folder
 from gendata.errors import ArtifactError
 from gendata.publish.checks import check_publishable
 
-HUB = Path(__file__).resolve().parents[2] / "hub"
+ROOT = Path(__file__).resolve().parents[2]
+HUB = ROOT / "hub"
 SHIPPED = sorted(name for name, entry in read_catalog().items() if entry.is_shipped)
 
 
-def ship(*arguments: Any, **options: Any) -> dict[str, Any]:
-    spec = importlib.util.spec_from_file_location("ship", HUB / "ship.py")
+def script(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    entry: dict[str, Any] = module.ship(*arguments, **options)
+    return module
+
+
+def ship(*arguments: Any, **options: Any) -> dict[str, Any]:
+    entry: dict[str, Any] = script("hub/ship.py").ship(*arguments, **options)
     return entry
+
+
+def recipe_of(name: str) -> Path:
+    family, _, budget = name.rpartition("-")
+    return ROOT / "recipes" / (f"{family}/generative-{budget}.yaml" if family else f"{name}/generative-demo.yaml")
+
+
+def table(marker: str) -> str:
+    """What stands in the README between two markers."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return readme.partition(f"<!-- table:{marker} -->")[2].partition(f"<!-- /table:{marker} -->")[0]
 
 
 def test_every_folder_has_an_entry_and_every_entry_a_folder() -> None:
@@ -50,6 +67,21 @@ def test_a_shipped_artifact_holds_its_results_and_a_card_that_shows_them(name: s
     assert {"artifact", "random-real"} <= {row["row"] for row in rows}
     card = (artifact.path / "README.md").read_bytes()
     assert card == render_card(artifact.manifest, rows, name=name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_recipe_of_a_shipped_artifact_refers_to_its_sealed_rows(name: str) -> None:
+    recipe, artifact = recipe_of(name).read_text(encoding="utf-8"), gendata.open_artifact(shipped_folder(name))
+    assert script("hub/ship.py").with_reference(recipe, name, artifact) == recipe
+
+
+def test_the_tables_of_the_readme_are_the_sealed_rows() -> None:
+    for row in gendata.open_artifact(shipped_folder("digits")).evaluations():
+        told = f"| {row['row']} | {row['mode']} | {100 * row['mean']:.1f} ± {100 * row['std']:.1f} | {row['n']} |"
+        assert told in table("digits")
+    ladder = script("benchmarks/ladder.py")
+    rungs = [ladder.rung(name, ipc) for name, ipc in ladder.shipped_rungs().items()]
+    assert not rungs or ladder.markdown(rungs) in table("ladder")
 
 
 @pytest.mark.slow
