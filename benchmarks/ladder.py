@@ -90,7 +90,7 @@ def markdown(table: list[dict[str, Any]]) -> str:
 def _cell(row: dict[str, Any] | None) -> str:
     if row is None:
         return "not measured"
-    return f"{100 * row['mean']:.1f}" + (f" +- {100 * row['std']:.1f}" if row["n"] > 1 else "") + f" (n={row['n']})"
+    return f"{100 * row['mean']:.1f}" + (f" ± {100 * row['std']:.1f}" if row["n"] > 1 else "") + f" (n={row['n']})"
 
 
 def _published(best: dict[str, Any] | None) -> str:
