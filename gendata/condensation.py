@@ -149,7 +149,7 @@ class _Job:
         import torch
         from accelerate import Accelerator
 
-        from gendata.artifact.modules import check_work
+        from gendata.artifact.modules import check_noise, check_work
         from gendata.methods.method import RealData
         from gendata.sources.balance import hold_out
         from gendata.sources.source import open_source
@@ -172,6 +172,7 @@ class _Job:
                 _config(GENERATORS, recipe.generator), spec=spec, latent_dim=law.dim
             )
         # Found now, before hours of training, not when the artifact is saved.
+        check_noise(generator, law, where="latent.options.noise")
         check_work(generator, micro_batch=recipe.artifact.micro_batch, where="artifact.micro_batch")
         self.method: Method = METHODS.load(recipe.method.name)(
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed

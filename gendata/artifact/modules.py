@@ -40,7 +40,22 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
     if faults:
         more = f"; and {len(faults) - _MAX_FAULTS_TOLD} more" if len(faults) > _MAX_FAULTS_TOLD else ""
         raise ArtifactError("; ".join(faults[:_MAX_FAULTS_TOLD]) + more, where=f"{where}: weights.tensors")
+    check_noise(generator, law, where=where)
     check_work(generator, micro_batch=manifest.sampling.micro_batch, where=where)
+
+
+def check_noise(generator: Generator, law: LatentLaw, *, where: str) -> None:
+    """That the law draws as noise what the generator takes for noise.
+
+    Raises:
+        ArtifactError: it draws more or less.
+    """
+    if generator.num_noise != law.num_noise:
+        raise ArtifactError(
+            f"the latent law draws {law.num_noise} values of noise, the generator takes {generator.num_noise}",
+            where=where,
+            expected=f"latent.options.noise: {generator.num_noise}",
+        )
 
 
 def check_work(generator: Generator, *, micro_batch: int, where: str) -> None:

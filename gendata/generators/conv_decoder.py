@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gendata.errors import SpecError
 from gendata.generators.generator import Generator
 from gendata.spec import SampleSpec
 
@@ -32,6 +33,9 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     # matching leaves a pattern of that period. Unset: no, and not written, as `shuffle`.
     antialias: bool | msgspec.UnsetType = msgspec.UNSET
 
+    # Maps of noise out of which the head draws texture; z ends with their values. Unset: none, and not written.
+    noise: int | msgspec.UnsetType = msgspec.UNSET
+
     @property
     def pixels_per_place(self) -> int:
         return 2 if self.shuffle is msgspec.UNSET else self.shuffle
@@ -44,6 +48,8 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             values = getattr(self, name)
             if not 1 <= len(values) <= 16 or not all(1 <= value <= most for value in values):
                 raise ValueError(f"{name} must hold 1 to 16 numbers from 1 to {most}, got {list(values)[:17]}")
+        if self.noise is not msgspec.UNSET and not 0 <= self.noise <= 64:
+            raise ValueError(f"noise must be 0 to 64, got {self.noise}")
 
 
 class ConvDecoder(Generator):
@@ -56,13 +62,17 @@ class ConvDecoder(Generator):
     shuffled into pixels (Shi et al. 2016): nothing runs at full resolution. No normalisation, so no sample depends on
     another.
 
+    With `noise` the head also draws texture that no code describes: maps of noise, scaled place by place by a linear map
+    of the features there and convolved into pixels (StyleGAN adds noise likewise, Karras et al. 2019, with one scale per
+    channel). A latent without its noise gives the image without texture.
+
     Differs from the paper (arXiv:2309.07698): its generator is not public; this one is ours, drawn for few bytes and
     few multiply-accumulates per image.
     """
 
     Config = ConvDecoderConfig
     config: ConvDecoderConfig
-    pixel_weights = ("head.weight",)
+    pixel_weights = ("head.weight", "texture.kernels.weight")
 
     def __init__(self, config: ConvDecoderConfig, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__(config, spec=spec, latent_dim=latent_dim)
@@ -72,7 +82,16 @@ class ConvDecoder(Generator):
         self.base = (math.ceil(spec.height / scale), math.ceil(spec.width / scale))
         widths = _repeated(config.widths, num_levels)
         depths = _repeated(config.depths, num_levels)
-        u_dim = latent_dim + config.class_dim
+        places = (self.base[0] * 2 ** (num_levels - 1), self.base[1] * 2 ** (num_levels - 1))
+        num_maps = 0 if config.noise is msgspec.UNSET else config.noise
+        self.num_noise = num_maps * places[0] * places[1]
+        self.code_dim = latent_dim - self.num_noise
+        if self.code_dim < 1:
+            raise SpecError(
+                f"{num_maps} maps of noise take {self.num_noise} values of a latent of {latent_dim}",
+                where="conv-decoder: noise", expected=f"a latent law with `noise: {self.num_noise}`",
+            )  # fmt: skip
+        u_dim = self.code_dim + config.class_dim
 
         self.classes = nn.Embedding(spec.num_classes, config.class_dim)
         self.stem = nn.Linear(u_dim, config.rank)
@@ -86,22 +105,26 @@ class ConvDecoder(Generator):
                 in_width = width
         self.blocks = nn.ModuleList(blocks)
         self.head = nn.Conv2d(in_width, config.pixels_per_place**2 * spec.channels, 3, padding=1)
+        self.texture = _Texture(in_width, num_maps, self.head.out_channels, places) if num_maps else None
         self.antialias = config.antialias is True
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        u = torch.cat([z, self.classes(y)], dim=1)
+        u = torch.cat([z[:, : self.code_dim], self.classes(y)], dim=1)
         grid = self.stem(u)[:, :, None] * self.stem_space  # (N, rank, base pixels)
         h = F.relu(torch.matmul(self.stem_channels.t(), grid)).reshape(len(u), -1, *self.base)
         for block in self.blocks:
             h = block(h, u)
-        x = _shuffled(self.head(h), self.config.pixels_per_place)
+        x = self.head(h)
+        if self.texture is not None and z.shape[1] > self.code_dim:
+            x = x + self.texture(h, z[:, self.code_dim :])
+        x = _shuffled(x, self.config.pixels_per_place)
         if self.antialias:
             x = _without_grid(x, self.config.pixels_per_place)
         x = torch.sigmoid(x)
         return x[:, :, : self.spec.height, : self.spec.width]
 
     def macs_per_image(self) -> int:
-        u_dim = self.latent_dim + self.config.class_dim
+        u_dim = self.code_dim + self.config.class_dim
         pixels = self.base[0] * self.base[1]
         total = u_dim * self.config.rank + self.config.rank * pixels * (1 + self.stem_channels.shape[1])
         for block in self.blocks:
@@ -111,7 +134,8 @@ class ConvDecoder(Generator):
         if self.antialias:
             period = self.config.pixels_per_place
             total += self.spec.channels * (period + 1) ** 2 * pixels * period**2
-        return int(total + self.head.weight.numel() * pixels)
+        texture = sum(weight.numel() for weight in self.texture.parameters()) if self.texture else 0
+        return int(total + (self.head.weight.numel() + texture) * pixels)
 
     def activation_values_per_image(self) -> int:
         pixels = self.base[0] * self.base[1]
@@ -120,7 +144,7 @@ class ConvDecoder(Generator):
             assert isinstance(block, _Block)
             pixels *= 4 if block.upsample else 1
             most = max(most, pixels * block.width_held)
-        return int(max(most, pixels * (self.head.in_channels + 3 * self.head.out_channels)))
+        return int(max(most, pixels * (self.head.in_channels + 3 * self.head.out_channels) + 2 * self.num_noise))
 
 
 class _Block(nn.Module):
@@ -147,6 +171,21 @@ class _Block(nn.Module):
     def macs(self, pixels: int) -> int:
         convs = sum(weight.numel() for weight in self.convs.parameters())
         return convs * pixels + self.film.weight.numel()
+
+
+class _Texture(nn.Module):
+    """Noise (N, maps * height * width), scaled by what stands at each place, convolved into the head's channels."""
+
+    def __init__(self, in_width: int, num_maps: int, out_width: int, places: tuple[int, int]) -> None:
+        super().__init__()
+        self.map_shape = (num_maps, *places)
+        self.scales = nn.Conv2d(in_width, num_maps, 1)
+        self.kernels = nn.Conv2d(num_maps, out_width, 3, padding=1, bias=False)
+        nn.init.normal_(self.kernels.weight, std=0.05)  # hardly seen before matching asks for it
+
+    def forward(self, h: Tensor, noise: Tensor) -> Tensor:
+        out: Tensor = self.kernels(self.scales(h) * noise.unflatten(1, self.map_shape))
+        return out
 
 
 def _without_grid(x: Tensor, period: int) -> Tensor:

@@ -34,6 +34,7 @@ class Generator(nn.Module, ABC):
     def __init__(self, config: Any, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__()
         self.config, self.spec, self.latent_dim = config, spec, latent_dim
+        self.num_noise = 0  # last values of z that the law has to draw as noise
 
     @abstractmethod
     def forward(self, z: Tensor, y: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ from gendata.latents.law import LatentLaw
 
 _MAX_DISTANCES = 2**33  # classes x codes^2: minutes of `prepare`, whoever wrote the config
 _MAX_CODES = 2**24  # classes x codes: bounds what `prepare` keeps
+_MAX_NOISE = 2**16  # values per sample
+_MIXING = 3  # uniforms that choose two codes and their shares
+_UNIT_NOISE = 12**0.5  # a uniform of that width has variance 1
 _BLOCK_DISTANCES = 2**20  # held at once by `prepare`, float64
 
 
@@ -27,6 +30,9 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # The frozen set: drawn as fresh samples are, or the codes themselves in their order, unmixed. Unset: drawn, and not
     # written, so that artifacts from before the option keep their digests.
     frozen: Literal["drawn", "codes"] | msgspec.UnsetType = msgspec.UNSET
+    # Values of noise after the code, for a generator that draws texture with them. Unset: none, and not written, as
+    # `frozen`.
+    noise: int | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= 4096:
@@ -38,6 +44,8 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"neighbours must be 0 to {most} (at most 16, below codes), got {self.neighbours}")
         if not 0 <= self.reach <= 1:
             raise ValueError(f"reach must be 0 to 1, got {self.reach}")
+        if self.noise is not msgspec.UNSET and not 0 <= self.noise <= _MAX_NOISE:
+            raise ValueError(f"noise must be 0 to {_MAX_NOISE}, got {self.noise}")
 
 
 class Codebook(LatentLaw):
@@ -48,6 +56,8 @@ class Codebook(LatentLaw):
 
     With `frozen: codes` the frozen set's image `slot` of a class is z = c_slot: an encoding, not a draw. Whoever fits
     the codes puts first those that cover the class best. A frozen set larger than the codebook goes on with draws.
+
+    With `noise` z goes on with so many values, uniform with variance 1; those of a code of the frozen set are 0.
     """
 
     Config = CodebookConfig
@@ -60,7 +70,9 @@ class Codebook(LatentLaw):
             raise SpecError(
                 f"{config.codes} codes for each of {num_classes} classes", where="codebook", expected=f"at most {most}"
             )
-        self.dim, self.num_uniforms, self.num_normals = config.dim, 3, config.dim
+        self.num_noise = 0 if config.noise is msgspec.UNSET else config.noise
+        self.dim = config.dim + self.num_noise
+        self.num_uniforms, self.num_normals = _MIXING + self.num_noise, config.dim
         self.codes = nn.Parameter(torch.randn(num_classes, config.codes, config.dim))
         self.scales = nn.Parameter(torch.full((num_classes, config.dim), 0.1))
         nearest = torch.zeros(num_classes, config.codes, max(config.neighbours, 1), dtype=torch.int64)
@@ -73,10 +85,13 @@ class Codebook(LatentLaw):
 
     def forward(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
         drawn = self._drawn(uniforms, normals, y)
+        noise = (uniforms[:, _MIXING:] - 0.5) * _UNIT_NOISE
         if self.config.frozen != "codes":
-            return drawn
+            return torch.cat([drawn, noise], dim=1)
         is_code = (slot >= 0) & (slot < self.config.codes)
-        return torch.where(is_code[:, None], self.codes[y, torch.where(is_code, slot, 0)], drawn)
+        codes = self.codes[y, torch.where(is_code, slot, 0)]
+        held = is_code[:, None]
+        return torch.cat([torch.where(held, codes, drawn), noise.masked_fill(held, 0.0)], dim=1)
 
     def _drawn(self, uniforms: Tensor, normals: Tensor, y: Tensor) -> Tensor:
         i = (uniforms[:, 0] * self.config.codes).long()
@@ -97,7 +112,7 @@ class Codebook(LatentLaw):
         for start in range(0, len(exact), max(1, _BLOCK_DISTANCES // len(exact))):
             own = columns[:, start : start + max(1, _BLOCK_DISTANCES // len(exact)), None]
             distance = torch.zeros(own.shape[1], len(exact), dtype=torch.float64, device=codes.device)
-            for d in range(self.dim):
+            for d in range(self.config.dim):
                 distance += (columns[d] - own[d]).square()
             distance.diagonal(start).fill_(torch.inf)
             rows.append(distance.argsort(dim=1, stable=True)[:, : self.config.neighbours])

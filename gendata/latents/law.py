@@ -20,6 +20,7 @@ class LatentLaw(nn.Module, ABC):
     Config: ClassVar[type[msgspec.Struct]]
     revision: ClassVar[int] = 1  # raised when the same config and weights would give other latents; part of artifact_id
     dim: int  # length of z
+    num_noise: int = 0  # of these, the last ones: drawn anew for every sample, learned by nobody
     num_uniforms: int  # uniforms in [0, 1) used per sample
     num_normals: int  # standard normals used per sample
     num_distinct_per_class: int | None = None  # different latents at most, of one class; None: no such bound

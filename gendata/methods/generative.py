@@ -81,7 +81,7 @@ class Generative(Method):
         )
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            self.encoder = Encoder(spec=real.spec, dim=law.dim)
+            self.encoder = Encoder(spec=real.spec, dim=law.dim - law.num_noise)
             self.objective = Objective(config.losses, num_features=self.pool.num_features)
             self.frozen_objective = Objective(config.frozen_losses, num_features=self.pool.num_features)
         self._dsa = Dsa(strategy=config.augmentation)

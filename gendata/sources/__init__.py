@@ -8,6 +8,7 @@ TABLE = {
     "cifar10": "gendata.sources.torchvision:Cifar10",
     "cifar100": "gendata.sources.torchvision:Cifar100",
     "svhn": "gendata.sources.torchvision:Svhn",
+    "tiny-imagenet": "gendata.sources.tiny_imagenet:TinyImageNet",
     "folder": "gendata.sources.folder:ImageFolder",
     "huggingface": "gendata.sources.huggingface:HuggingFace",
 }

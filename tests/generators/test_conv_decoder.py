@@ -4,7 +4,7 @@ import msgspec
 import pytest
 import torch
 
-from gendata.errors import RecipeError
+from gendata.errors import RecipeError, SpecError
 from gendata.generators.conv_decoder import ConvDecoder, ConvDecoderConfig
 from gendata.registry import GENERATORS
 from gendata.spec import SampleSpec
@@ -14,9 +14,9 @@ def spec_of(channels: int, height: int, width: int, num_classes: int) -> SampleS
     return SampleSpec(channels=channels, height=height, width=width, classes=tuple(map(str, range(num_classes))))
 
 
-def decoder_for(spec: SampleSpec, **options: object) -> ConvDecoder:
+def decoder_for(spec: SampleSpec, *, latent_dim: int = 6, **options: object) -> ConvDecoder:
     small = {"class_dim": 4, "rank": 8, "widths": (8,), "depths": (1,)}
-    return ConvDecoder(ConvDecoderConfig(**{**small, **options}), spec=spec, latent_dim=6)
+    return ConvDecoder(ConvDecoderConfig(**{**small, **options}), spec=spec, latent_dim=latent_dim)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 7, 9), (1, 1, 1), (3, 20, 50)])
@@ -95,7 +95,7 @@ def test_it_is_built_on_the_meta_device_without_memory():
     assert all(parameter.is_meta for parameter in generator.parameters())
 
 
-@pytest.mark.parametrize("options", [{"rank": 0}, {"widths": []}, {"depths": [0]}, {"block": "fft"}, {"width": 8}])
+@pytest.mark.parametrize("options", [{"rank": 0}, {"widths": []}, {"depths": [0]}, {"block": "fft"}, {"width": 8}, {"noise": 65}])
 def test_bad_options_are_refused_with_their_place(options):
     with pytest.raises(RecipeError, match="generator.options"):
         GENERATORS.config("conv-decoder", options, where="generator")
@@ -115,3 +115,32 @@ def test_antialiasing_is_written_only_where_it_is_said_and_stores_nothing():
     assert "antialias" not in msgspec.to_builtins(ConvDecoderConfig())
     smooth, plain = (decoder_for(spec_of(1, 28, 28, 3), **options) for options in ({"antialias": True}, {}))
     assert smooth.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_noise_changes_the_texture_and_its_absence_is_no_noise():
+    spec = spec_of(1, 28, 28, 3)
+    generator = decoder_for(spec, noise=2, latent_dim=6 + 2 * 14 * 14)
+    assert generator.num_noise == 392
+    code, noise, y = torch.randn(2, 6), torch.randn(2, 392), torch.tensor([0, 1])
+    plain, quiet = generator(code, y), generator(torch.cat([code, torch.zeros(2, 392)], dim=1), y)
+    assert torch.allclose(plain, quiet, atol=1e-6)
+    textured = generator(torch.cat([code, noise], dim=1), y)
+    assert (textured - plain).abs().mean() > 1e-3
+    with torch.no_grad():
+        generator.texture.scales.weight.zero_()
+        generator.texture.scales.bias.zero_()
+    assert torch.equal(generator(torch.cat([code, noise], dim=1), y), plain), "the features say how much there is of it"
+
+
+def test_noise_at_one_place_stays_in_its_neighbourhood():
+    generator = decoder_for(spec_of(1, 32, 32, 3), noise=1, latent_dim=6 + 16 * 16)
+    z = torch.zeros(1, generator.latent_dim)
+    z[0, 6 + 8 * 16 + 8] = 1.0
+    changed = (generator(z, torch.tensor([0])) - generator(z[:, :6], torch.tensor([0]))).abs()[0, 0] > 1e-7
+    rows, columns = changed.nonzero().unbind(1)
+    assert rows.min() >= 14 and rows.max() < 20 and columns.min() >= 14 and columns.max() < 20
+
+
+def test_a_latent_too_short_for_the_noise_is_refused():
+    with pytest.raises(SpecError, match="noise: 392"):
+        decoder_for(spec_of(1, 28, 28, 3), noise=2)

@@ -112,6 +112,7 @@ def test_more_codes_and_classes_than_neighbours_can_be_found_for_are_refused():
         {"reach": 1.5},
         {"codes": 0},
         {"codes": 4097},
+        {"noise": -1},
     ],
 )
 def test_bad_options_are_refused(options):
@@ -136,5 +137,25 @@ def codebook_like(law):
     return drawn
 
 
-def test_a_codebook_that_says_nothing_of_its_frozen_set_writes_nothing_of_it():
-    assert "frozen" not in msgspec.to_builtins(CodebookConfig())
+def test_noise_follows_the_code_with_mean_0_and_variance_1():
+    quiet, noisy = codebook(), codebook(noise=50)
+    noisy.load_state_dict(quiet.state_dict())
+    noisy.prepare()
+    y = torch.arange(3).repeat(400)
+    uniforms, normals = torch.rand(1200, noisy.num_uniforms), torch.randn(1200, noisy.num_normals)
+    z, slot = noisy(uniforms, normals, y, torch.full_like(y, -1)), torch.full_like(y, -1)
+    assert (noisy.dim, noisy.num_noise) == (52, 50)
+    assert torch.equal(z[:, :2], quiet(uniforms[:, : quiet.num_uniforms], normals, y, slot))
+    assert abs(z[:, 2:].mean()) < 0.02 and abs(z[:, 2:].var() - 1) < 0.02
+
+
+def test_codes_of_the_frozen_set_have_no_noise():
+    law = codebook(frozen="codes", noise=7)
+    y, slot = torch.tensor([0, 2, 1]), torch.tensor([0, 4, 5])
+    z = law(torch.rand(3, law.num_uniforms), torch.randn(3, law.num_normals), y, slot)
+    assert torch.equal(z[:2, :2], torch.stack([law.codes[0, 0], law.codes[2, 4]]))
+    assert z[:2, 2:].abs().max() == 0 and z[2, 2:].abs().min() > 0, "beyond the codes the frozen set is drawn"
+
+
+def test_a_codebook_that_says_nothing_of_an_option_writes_nothing_of_it():
+    assert not {"frozen", "noise"} & msgspec.to_builtins(CodebookConfig()).keys()

@@ -9,7 +9,7 @@ import torch
 
 from gendata import condensation
 from gendata.artifact.artifact import CondensedArtifact
-from gendata.errors import RecipeError, SpecError
+from gendata.errors import ArtifactError, RecipeError, SpecError
 from gendata.networks import build_network
 from gendata.recipe import Choice, Recipe, load_recipe
 from gendata.registry import LOSSES, METHODS
@@ -106,11 +106,19 @@ def refined(**options: Any) -> Recipe:
     )
 
 
+def with_noise(recipe: Recipe) -> Recipe:
+    generator = Choice(name=recipe.generator.name, options=recipe.generator.options | {"noise": 2})
+    latent = Choice(name=recipe.latent.name, options=recipe.latent.options | {"noise": 32})
+    return msgspec.structs.replace(recipe, generator=generator, latent=latent)
+
+
 def test_refining_a_codebook_through_int4_that_dies_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
     monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+
+    recipe = with_noise(refined())
 
     class Killed(BaseException):
         """Stands for a death that leaves no time to clean up."""
@@ -119,10 +127,10 @@ def test_refining_a_codebook_through_int4_that_dies_ends_with_the_same_bytes(
         if (progress.stage, progress.step) == ("refine", 30):
             raise Killed
 
-    whole = condensation.condense(refined(), out=tmp_path / "whole")
+    whole = condensation.condense(recipe, out=tmp_path / "whole")
     with pytest.raises(Killed):
-        condensation.condense(refined(), out=tmp_path / "halves", on_progress=die)
-    assert condensation.condense(refined(), out=tmp_path / "halves").artifact_id == whole.artifact_id
+        condensation.condense(recipe, out=tmp_path / "halves", on_progress=die)
+    assert condensation.condense(recipe, out=tmp_path / "halves").artifact_id == whole.artifact_id
 
 
 def test_refining_brings_the_images_of_codes_nearer_to_the_samples_they_encode(tmp_path: Path) -> None:
@@ -206,3 +214,9 @@ def test_freezing_brings_the_frozen_set_to_the_features_of_its_classes(tmp_path:
 def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="frozen: codes"):
         condensation.condense(refined(frozen_steps=1), out=tmp_path / "out")
+
+
+def test_a_law_without_the_noise_that_the_generator_takes_is_refused_before_training() -> None:
+    recipe = load_recipe("digits/generative-demo", overrides=("generator.options.noise=2", "latent.options.noise=30"))
+    with pytest.raises(ArtifactError, match="draws 30 values of noise, the generator takes 32"):
+        condensation.plan(recipe)

@@ -230,14 +230,33 @@ def test_the_commit_is_read_from_the_addresses_that_datasets_kept() -> None:
     assert _commit({"/somewhere/train.parquet": {}}) is None and _commit(None) is None
 
 
+def test_tiny_imagenet_is_found_by_its_name(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        _write(tmp_path / "tiny-imagenet", split, _rows([1, 0, 1]))
+    (tmp_path / "tiny-imagenet" / "classes.tsv").write_text("0\tn01\tgoldfish, a fish\n1\tn02\tsalamander\n")
+    source = open_source(Choice(name="tiny-imagenet"), data_root=tmp_path)
+    assert source.spec.classes == ("n01", "n02")
+    assert source.spec.channels == 3
+    assert source.split("test").y.tolist() == [1, 0, 1]
+    facts = source.facts()
+    assert (facts.name, facts.options, facts.folder, facts.tested_on) == ("tiny-imagenet", {}, None, "validation")
+
+
+def test_tiny_imagenet_without_a_local_copy_is_that_of_the_hub(tmp_path: Path) -> None:
+    source = open_source(Choice(name="tiny-imagenet"), data_root=tmp_path)
+    assert source.homepage == "https://huggingface.co/datasets/zh-plus/tiny-imagenet"
+    assert source.config.dataset == "zh-plus/tiny-imagenet" and source.config.path is None
+
+
 @pytest.mark.slow
 def test_tiny_imagenet_reads_from_its_parquet_folder(tmp_path: Path) -> None:
     folder = SHARED / "tiny-imagenet"
     if not folder.is_dir():
         pytest.skip("Tiny ImageNet does not lie beside this checkout")
-    (tmp_path / "part").mkdir()
-    (tmp_path / "part" / "train-0.parquet").symlink_to(folder / "validation-00000-of-00001.parquet")
-    source = _open(tmp_path / "part")
-    assert source.spec.shape == (3, 64, 64) and source.spec.num_classes == 200
-    assert source.split("train").y.bincount().tolist() == [40] * 200
-    assert source.split("test").y.bincount().tolist() == [10] * 200
+    (tmp_path / "tiny-imagenet").mkdir()
+    for name in ("train-0.parquet", "validation-0.parquet"):
+        (tmp_path / "tiny-imagenet" / name).symlink_to(folder / "validation-00000-of-00001.parquet")
+    (tmp_path / "tiny-imagenet" / "classes.tsv").symlink_to(folder / "classes.tsv")
+    source = open_source(Choice(name="tiny-imagenet"), data_root=tmp_path)
+    assert source.spec.shape == (3, 64, 64) and source.spec.classes[0] == "n01443537"
+    assert source.split("train").y.bincount().tolist() == source.split("test").y.bincount().tolist() == [50] * 200
