@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gendata.sweeping.running import FinishedCell, SweepResults, run_sweep
+from gendata.sweeping.running import SweepResults, run_sweep
 from gendata.sweeping.sweep import load_sweep
 
 THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96)
@@ -113,15 +113,10 @@ def runs_of(method: str, args: argparse.Namespace) -> list[Run]:
 def _run(method: str, length: str, row: str, results: SweepResults) -> Run:
     cells = [cell for cell in results.cells if cell.variant == length]
     accuracies = [scored.mean for cell in cells for scored in cell.result.rows if scored.label == row]
-    minutes = [value for cell in cells if (value := _minutes(cell, results)) is not None]
+    minutes = [value for cell in cells if (value := cell.result.own_minutes) is not None]
     if not minutes:
         raise SystemExit(f"{method}, {length}: every run was interrupted; remove its artifacts and run again")
     return Run(method, length, row, fmean(minutes), fmean(accuracies), len(cells), cells[0].result.artifact_bytes)
-
-
-def _minutes(cell: FinishedCell, results: SweepResults) -> float | None:
-    on_gpu = bool(results.environment["accelerators"])
-    return cell.result.condense_minutes if on_gpu else cell.result.condense_cpu_minutes
 
 
 def minutes_to(runs: Sequence[Run], threshold: float) -> float | None:

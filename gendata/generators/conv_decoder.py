@@ -62,9 +62,9 @@ class ConvDecoder(Generator):
     shuffled into pixels (Shi et al. 2016): nothing runs at full resolution. No normalisation, so no sample depends on
     another.
 
-    With `noise` the head also draws texture that no code describes: maps of noise, scaled place by place by a linear map
-    of the features there and convolved into pixels (StyleGAN adds noise likewise, Karras et al. 2019, with one scale per
-    channel). A latent without its noise gives the image without texture.
+    With `noise` the head also draws texture that no code describes: maps of noise, scaled place by place by a linear
+    map of the features there and convolved into pixels (StyleGAN adds noise likewise, Karras et al. 2019, with one
+    scale per channel). A latent without its noise gives the image without texture.
 
     Differs from the paper (arXiv:2309.07698): its generator is not public; this one is ours, drawn for few bytes and
     few multiply-accumulates per image.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from gendata.condensation import condense, plan
 from gendata.evaluation import evaluate
 from gendata.evaluation.report import Row
@@ -34,6 +36,7 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
     digest = cell.recipe.digest()
     folder = place.out / "artifacts" / digest[:16]
     _warm_up()
+    on_cpu = not torch.cuda.is_available()
     is_new = not folder.exists() and not folder.with_name(f"{folder.name}.run").exists()
     begun, begun_cpu = time.monotonic(), time.process_time()
     artifact = condense(cell.recipe, out=folder, data_root=place.data_root)
@@ -59,7 +62,7 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
         rows=tuple(map(_scored, report.rows)),
         skipped=report.skipped,
         condense_minutes=round((condensed - begun) / 60, 3) if is_new else None,
-        condense_cpu_minutes=round((condensed_cpu - begun_cpu) / 60, 3) if is_new else None,
+        condense_cpu_minutes=round((condensed_cpu - begun_cpu) / 60, 3) if is_new and on_cpu else None,
         evaluate_minutes=round((evaluated - condensed) / 60, 3),
     )
     keep(place.out, cell.key, result)

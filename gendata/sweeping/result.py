@@ -40,8 +40,13 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[ScoredRow, ...]
     skipped: dict[str, str] = {}  # row -> why it could not be measured
     condense_minutes: float | None  # None: it was taken up again after a stop
-    condense_cpu_minutes: float | None  # of its one thread: as long as it would have been, had it been alone
+    condense_cpu_minutes: float | None  # of its one thread; None too where an accelerator did the work
     evaluate_minutes: float  # of the rows alone
+
+    @property
+    def own_minutes(self) -> float | None:
+        """Of condensing, as long as it would have been, had it been alone on the machine."""
+        return self.condense_minutes if self.condense_cpu_minutes is None else self.condense_cpu_minutes
 
 
 def keep(out: Path, key: str, result: CellResult) -> None:

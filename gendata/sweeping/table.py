@@ -63,7 +63,7 @@ def _lines(cell: Cell, results: Sequence[CellResult]) -> Iterable[Line]:
             images_seen=max(row.images_seen for _, row in pairs),
             spread=_mean(result.spread for result in made),
             gap=_mean(result.gap for result in made),
-            minutes=_mean(result.condense_minutes for result in made),
+            minutes=_mean(result.own_minutes for result in made),
         )
 
 
@@ -94,7 +94,7 @@ def footnotes(sweep: Sweep) -> list[str]:
         f"Base {sweep.file.base}. {scoring.protocol}: accuracy on {_SPLITS[scoring.split]}, mean ± std over n seeds, "
         f"each the mean of {scoring.runs} networks.",
         "spread: trace of a class's covariance, samples / real images; gap: distance of class centres, the same; in "
-        "features of one network trained on real images. minutes: one condensation on one thread.",
+        "features of one network trained on real images. minutes: one condensation, on a CPU those of its one thread.",
     ]
 
 

@@ -95,7 +95,9 @@ def test_it_is_built_on_the_meta_device_without_memory():
     assert all(parameter.is_meta for parameter in generator.parameters())
 
 
-@pytest.mark.parametrize("options", [{"rank": 0}, {"widths": []}, {"depths": [0]}, {"block": "fft"}, {"width": 8}, {"noise": 65}])
+@pytest.mark.parametrize(
+    "options", [{"rank": 0}, {"widths": []}, {"depths": [0]}, {"block": "fft"}, {"width": 8}, {"noise": 65}]
+)
 def test_bad_options_are_refused_with_their_place(options):
     with pytest.raises(RecipeError, match="generator.options"):
         GENERATORS.config("conv-decoder", options, where="generator")

@@ -54,7 +54,7 @@ def test_a_line_is_the_mean_and_the_deviation_over_seeds(tmp_path: Path) -> None
     first = lines[0]
     assert (first.mean, first.n, first.networks) == (pytest.approx(0.85), 2, 6)
     assert first.std == pytest.approx(0.05)
-    assert (first.spread, first.gap, first.minutes) == (1.5, 0.5, 2.0)
+    assert (first.spread, first.gap, first.minutes) == (1.5, 0.5, 1.5), "its own minutes, not those of a busy machine"
     assert (lines[1].spread, lines[1].minutes) == (None, None), "real images achieved nothing"
 
 
