@@ -52,6 +52,7 @@ class SweepFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     grid: dict[str, tuple[Any, ...]] = {}  # path -> values, applied after the variant
     seeds: int | tuple[int, ...] = 3  # how many, from 0; or which
     evaluation: Scoring = Scoring()
+    compare_with: str | None = None  # a variant; how much others differ from it is told, seed by seed
     plot: PlotPlan | None = None  # None: one mark per line of the table
 
     def __post_init__(self) -> None:
@@ -59,6 +60,8 @@ class SweepFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"seeds must be a number above 0 or different seeds from 0, got {self.seeds}")
         if empty := [path for path, values in self.grid.items() if not values]:
             raise ValueError(f"grid: {empty[0]} has no value")
+        if self.compare_with is not None and self.compare_with not in self.variants:
+            raise ValueError(f"compare_with must be one of variants, got {self.compare_with!r}")
         if self.plot and self.plot.x not in (*self.grid, *STATISTICS):
             raise ValueError(f"plot.x must be a path of grid or one of {', '.join(STATISTICS)}, got {self.plot.x!r}")
 

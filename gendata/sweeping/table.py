@@ -21,6 +21,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     mean: float  # over seeds, of the means over networks
     std: float  # of the same, population
     n: int  # seeds
+    difference: float | None  # from the variant that is compared with, mean over the seeds of both; None: it is none
+    difference_std: float | None  # of the same, population
     networks: int  # in all
     bytes: float | None  # mean over seeds
     images_seen: int
@@ -38,19 +40,34 @@ def lines_of(sweep: Sweep, results: Mapping[str, CellResult]) -> list[Line]:
     groups: dict[str, list[Cell]] = {}
     for cell in sweep.cells:
         groups.setdefault(f"{cell.variant} {dict(cell.settings)}", []).append(cell)
-    return [
-        line
-        for cells in groups.values()
-        for line in _lines(cells[0], [results[cell.key] for cell in cells if cell.key in results])
-    ]
+    found = ((cells[0], {cell.seed: results[cell.key] for cell in cells if cell.key in results})
+             for cells in groups.values())  # fmt: skip
+    return [line for cell, by_seed in found for line in _lines(cell, by_seed, _compared(sweep, cell, results))]
 
 
-def _lines(cell: Cell, results: Sequence[CellResult]) -> Iterable[Line]:
+def _compared(sweep: Sweep, cell: Cell, results: Mapping[str, CellResult]) -> dict[int, CellResult]:
+    """Seed -> what the variant that others are compared with gave at this cell's settings."""
+    variant = sweep.file.compare_with
+    if variant in (None, cell.variant):
+        return {}
+    return {
+        other.seed: results[other.key]
+        for other in sweep.cells
+        if other.variant == variant and other.settings == cell.settings and other.key in results
+    }
+
+
+def _lines(cell: Cell, by_seed: Mapping[int, CellResult], compared: Mapping[int, CellResult]) -> Iterable[Line]:
+    results = list(by_seed.values())
     for label in dict.fromkeys(row.label for result in results for row in result.rows):
         # A cell may lack a row that another has: then its statistics do not count either.
         pairs = [(result, row) for result in results for row in result.rows if row.label == label]
         means = [row.mean for _, row in pairs]
         made = [result for result, row in pairs if row.row == "artifact"]
+        seeds = [seed for seed in by_seed if seed in compared]
+        differences = [
+            a - b for seed in seeds for a in _means(by_seed[seed], label) for b in _means(compared[seed], label)
+        ]
         yield Line(
             variant=cell.variant,
             settings=dict(cell.settings),
@@ -58,6 +75,8 @@ def _lines(cell: Cell, results: Sequence[CellResult]) -> Iterable[Line]:
             mean=fmean(means),
             std=pstdev(means),
             n=len(means),
+            difference=fmean(differences) if differences else None,
+            difference_std=pstdev(differences) if differences else None,
             networks=sum(row.n for _, row in pairs),
             bytes=_mean(row.bytes for _, row in pairs),
             images_seen=max(row.images_seen for _, row in pairs),
@@ -67,10 +86,16 @@ def _lines(cell: Cell, results: Sequence[CellResult]) -> Iterable[Line]:
         )
 
 
+def _means(result: CellResult, label: str) -> list[float]:
+    """Of the row so called, if there is one."""
+    return [row.mean for row in result.rows if row.label == label]
+
+
 def columns(sweep: Sweep) -> list[str]:
     """Titles of what `cells_of` returns."""
     accuracy = f"{sweep.file.evaluation.split} accuracy %"
-    return [*_named(sweep), "row", accuracy, "n", "bytes", "spread", "gap", "minutes"]
+    compared = [f"from {sweep.file.compare_with}"] if sweep.file.compare_with else []
+    return [*_named(sweep), "row", accuracy, *compared, "n", "bytes", "spread", "gap", "minutes"]
 
 
 def cells_of(sweep: Sweep, line: Line) -> list[str]:
@@ -80,11 +105,18 @@ def cells_of(sweep: Sweep, line: Line) -> list[str]:
         *(_told(value) for value in line.settings.values()),
         line.row,
         f"{100 * line.mean:.1f}" + (f" ± {100 * line.std:.1f}" if line.n > 1 else ""),
+        *([_difference(line)] if sweep.file.compare_with else []),
         str(line.n),
         "-" if line.bytes is None else f"{line.bytes:,.0f}",
         *("-" if value is None else f"{value:.2f}" for value in (line.spread, line.gap)),
         "-" if line.minutes is None else f"{line.minutes:.1f}",
     ]
+
+
+def _difference(line: Line) -> str:
+    if line.difference is None or line.difference_std is None:
+        return "-"
+    return f"{100 * line.difference:+.1f} ± {100 * line.difference_std:.1f}"
 
 
 def footnotes(sweep: Sweep) -> list[str]:
@@ -93,6 +125,7 @@ def footnotes(sweep: Sweep) -> list[str]:
     return [
         f"Base {sweep.file.base}. {scoring.protocol}: accuracy on {_SPLITS[scoring.split]}, mean ± std over n seeds, "
         f"each the mean of {scoring.runs} networks.",
+        *([f"from {sweep.file.compare_with}: difference in points, seed by seed."] if sweep.file.compare_with else []),
         "spread: trace of a class's covariance, samples / real images; gap: distance of class centres, the same; in "
         "features of one network trained on real images. minutes: one condensation, on a CPU those of its one thread.",
     ]

@@ -71,9 +71,20 @@ def test_the_table_says_what_scored_and_is_one_row_per_line(tmp_path: Path) -> N
     assert columns(made)[:4] == ["variant", "artifact.storage", "row", "validation accuracy %"]
     assert all(len(cells_of(made, line)) == len(columns(made)) for line in lines)
     text = markdown(made, lines, failed={"plain": "diverged\nat 3"}, measured_with="Measured here.")
-    assert "| herded \\| all | int8 | frozen(10) | 90.0 ± 0.0 | 2 | 100 | 1.50 | 0.50 | 2.0 |" in text
+    assert "| herded \\| all | int8 | frozen(10) | 90.0 ± 0.0 | 2 | 100 | 1.50 | 0.50 | 1.5 |" in text
     assert "- not measured: plain: diverged at 3" in text
     assert "held out of train" in text
+
+
+def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
+    made = sweep(tmp_path, "compare_with: plain\n")
+    gains = {"plain": 0.0, "herded | all": 0.02}  # the seeds differ by more
+    results = {cell.key: result(0.6 + 0.1 * cell.seed + gains[cell.variant]) for cell in made.cells}
+    lines = [line for line in lines_of(made, results) if line.row == "frozen(10)"]
+    told = [cells_of(made, line)[columns(made).index("from plain")] for line in lines]
+    assert told == ["-", "-", "+2.0 ± 0.0", "+2.0 ± 0.0"]
+    del results[made.cells[0].key]  # one seed of one of them
+    assert {line.difference is None for line in lines_of(made, results) if line.variant != "plain"} == {False}
 
 
 @pytest.mark.parametrize("extra", ["", "plot: {x: artifact.storage}\n", "plot: {x: spread}\n", "plot: {x: bytes}\n"])
