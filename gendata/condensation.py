@@ -322,7 +322,8 @@ class _Training:
         from gendata.latents.normal import Normal, NormalConfig
 
         spec, generator = self.job.source.spec, self.job.method.generator
-        law: LatentLaw = Normal(NormalConfig(dim=generator.latent_dim), num_classes=spec.num_classes)
+        code_dim = generator.latent_dim - generator.num_noise
+        law: LatentLaw = Normal(NormalConfig(dim=code_dim), num_classes=spec.num_classes)
         for part in self.average.modules() if self.average else ():
             if isinstance(part, Generator):
                 generator = part

@@ -15,6 +15,7 @@ from gendata.generators.generator import Generator
 from gendata.spec import SampleSpec
 
 _LARGEST_BASE_PX = 8  # the grid on which the stem writes
+_TEXTURE_GAIN = 4.0  # its kernels begin at 0 and have some way to go at everybody's learning rate
 
 
 class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,7 +145,7 @@ class ConvDecoder(Generator):
             assert isinstance(block, _Block)
             pixels *= 4 if block.upsample else 1
             most = max(most, pixels * block.width_held)
-        return int(max(most, pixels * (self.head.in_channels + 3 * self.head.out_channels) + 2 * self.num_noise))
+        return int(max(most, pixels * (self.head.in_channels + 3 * self.head.out_channels) + 3 * self.num_noise))
 
 
 class _Block(nn.Module):
@@ -181,10 +182,10 @@ class _Texture(nn.Module):
         self.map_shape = (num_maps, *places)
         self.scales = nn.Conv2d(in_width, num_maps, 1)
         self.kernels = nn.Conv2d(num_maps, out_width, 3, padding=1, bias=False)
-        nn.init.normal_(self.kernels.weight, std=0.05)  # hardly seen before matching asks for it
+        nn.init.zeros_(self.kernels.weight)  # no texture before matching asks for it
 
     def forward(self, h: Tensor, noise: Tensor) -> Tensor:
-        out: Tensor = self.kernels(self.scales(h) * noise.unflatten(1, self.map_shape))
+        out: Tensor = self.kernels(_TEXTURE_GAIN * self.scales(h) * noise.unflatten(1, self.map_shape))
         return out
 
 

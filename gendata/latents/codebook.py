@@ -16,7 +16,8 @@ _MAX_DISTANCES = 2**33  # classes x codes^2: minutes of `prepare`, whoever wrote
 _MAX_CODES = 2**24  # classes x codes: bounds what `prepare` keeps
 _MAX_NOISE = 2**16  # values per sample
 _MIXING = 3  # uniforms that choose two codes and their shares
-_UNIT_NOISE = 12**0.5  # a uniform of that width has variance 1
+_DIGITS = 3  # of eight bits, in the 24 of a uniform: as many values of noise
+_DIGIT_MEAN, _DIGIT_STD = 127.5, ((256**2 - 1) / 12) ** 0.5
 _BLOCK_DISTANCES = 2**20  # held at once by `prepare`, float64
 
 
@@ -57,7 +58,8 @@ class Codebook(LatentLaw):
     With `frozen: codes` the frozen set's image `slot` of a class is z = c_slot: an encoding, not a draw. Whoever fits
     the codes puts first those that cover the class best. A frozen set larger than the codebook goes on with draws.
 
-    With `noise` z goes on with so many values, uniform with variance 1; those of a code of the frozen set are 0.
+    With `noise` z goes on with so many values, uniform over 256 levels with variance 1; those of a code of the frozen
+    set are 0.
     """
 
     Config = CodebookConfig
@@ -72,7 +74,8 @@ class Codebook(LatentLaw):
             )
         self.num_noise = 0 if config.noise is msgspec.UNSET else config.noise
         self.dim = config.dim + self.num_noise
-        self.num_uniforms, self.num_normals = _MIXING + self.num_noise, config.dim
+        self.num_uniforms = _MIXING + math.ceil(self.num_noise / _DIGITS)
+        self.num_normals = config.dim
         self.codes = nn.Parameter(torch.randn(num_classes, config.codes, config.dim))
         self.scales = nn.Parameter(torch.full((num_classes, config.dim), 0.1))
         nearest = torch.zeros(num_classes, config.codes, max(config.neighbours, 1), dtype=torch.int64)
@@ -85,7 +88,7 @@ class Codebook(LatentLaw):
 
     def forward(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
         drawn = self._drawn(uniforms, normals, y)
-        noise = (uniforms[:, _MIXING:] - 0.5) * _UNIT_NOISE
+        noise = _digits(uniforms[:, _MIXING:])[:, : self.num_noise]
         if self.config.frozen != "codes":
             return torch.cat([drawn, noise], dim=1)
         is_code = (slot >= 0) & (slot < self.config.codes)
@@ -117,3 +120,13 @@ class Codebook(LatentLaw):
             distance.diagonal(start).fill_(torch.inf)
             rows.append(distance.argsort(dim=1, stable=True)[:, : self.config.neighbours])
         return torch.cat(rows)
+
+
+def _digits(uniforms: Tensor) -> Tensor:
+    """Three values of noise (N, 3 k), mean 0 and variance 1, out of each of (N, k) uniforms; every step is exact."""
+    rest, digits = uniforms, []
+    for _ in range(_DIGITS):
+        rest = rest * 256
+        digits.append(rest.floor())
+        rest = rest - digits[-1]
+    return (torch.stack(digits, dim=2).flatten(1) - _DIGIT_MEAN) / _DIGIT_STD

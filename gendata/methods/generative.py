@@ -12,9 +12,11 @@ Five stages:
     refine       fits generator and codes to the real samples that the codes encode, and to no others: an encoder has
                  to serve every image, a codebook only its own (as auto-decoders do, Park et al. 2019).
     match        draws from the latent law and matches class-wise feature statistics under a network of the pool and
-                 one Siamese augmentation per step, with the intra-class and the inter-class loss beside it.
-    freeze  moves the codes of the frozen set, and nothing else, until that set has the features of its classes: DM
-        (Zhao and Bilen 2023), with a few numbers per image in the place of its pixels. New samples hardly change.
+                 one Siamese augmentation per step, with the intra-class and the inter-class loss beside it. With
+                 `frozen_weight` the frozen set is matched too, so that generator and codes serve both.
+    freeze       moves the codes of the frozen set, and nothing else, until that set has the features of its classes: DM
+                 (Zhao and Bilen 2023), with a few numbers per image in the place of its pixels. New samples hardly
+                 change.
 
 The last share of the steps of refine, match and freeze computes with weights and codes rounded as they will be stored.
 """
@@ -22,7 +24,7 @@ The last share of the steps of refine, match and freeze computes with weights an
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -35,7 +37,7 @@ from gendata.errors import SpecError
 from gendata.generators.generator import Generator
 from gendata.latents.codebook import Codebook
 from gendata.latents.law import LatentLaw
-from gendata.losses.embedded import embed
+from gendata.losses.embedded import Embedded, embed
 from gendata.losses.objective import Objective
 from gendata.methods.draws import ClassDraws, draw_latents, keyed_generator
 from gendata.methods.embedding_pool import EmbeddingPool
@@ -63,11 +65,12 @@ class Generative(Method):
             raise SpecError(
                 f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
             )
-        if config.frozen_steps and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
-            raise SpecError(
-                "latents whose frozen set is drawn", where="method generative: frozen_steps",
-                expected="codebook with `frozen: codes`",
-            )  # fmt: skip
+        for name in ("frozen_weight", "frozen_steps"):
+            if getattr(config, name) and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
+                raise SpecError(
+                    "latents whose frozen set is drawn", where=f"method generative: {name}",
+                    expected="codebook with `frozen: codes`",
+                )  # fmt: skip
         encoded = torch.zeros(law.codes.shape[:2], dtype=torch.int64) if isinstance(law, Codebook) else None
         self.register_buffer("encoded", encoded)  # rows of the real samples that codes encode
         self.encoded: Tensor | None
@@ -133,8 +136,11 @@ class Generative(Method):
         return nn.ModuleList([self.generator, other])
 
     def opponent(self, stage: Stage) -> nn.Module | None:
-        objectives = {"match": self.objective, "freeze": self.frozen_objective}
-        return objectives[stage.name].learned if stage.name in objectives else None
+        objectives = [self.objective] if stage.name == "match" else []
+        if stage.name == "freeze" or (stage.name == "match" and self.config.frozen_weight):
+            objectives.append(self.frozen_objective)
+        learned = [objective for objective in objectives if objective.learned]
+        return nn.ModuleList(learned) if learned else None
 
     def step(self, stage: Stage, i: int, *, rank: int = 0) -> Mapping[str, Tensor]:
         rng = keyed_generator(self.seed, stage.name, i, rank)
@@ -219,7 +225,12 @@ class Generative(Method):
         classes = self._classes(rng)
         y = classes.repeat_interleave(c.samples_per_class)
         z = draw_latents(self.law, y, seed=self.seed, stream=f"match-{rank}", step=i, forward=weights.latents)
-        losses = self._matched(self.objective, weights.generate(z, y), y, classes, rng)
+        sides = [(self.objective, weights.generate(z, y), y)]
+        if c.frozen_weight:
+            sides.append((self.frozen_objective, *self._frozen_set(weights, classes)))
+        losses, *others = self._matched(sides, classes, rng)
+        for frozen in others:
+            losses |= {f"frozen {name}": c.frozen_weight * value for name, value in frozen.items()}
         if c.anchor_weight:
             losses["anchor"] = c.anchor_weight * _pixel_distance(*self._code_batch(weights, rng))
         return losses
@@ -230,28 +241,39 @@ class Generative(Method):
         return picked.to(self.real.y.device)
 
     def _matched(
-        self, objective: Objective, x_syn: Tensor, y_syn: Tensor, classes: Tensor, rng: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Terms between a class-major synthetic batch and real images, under one network and one augmentation."""
+        self, sides: Sequence[tuple[Objective, Tensor, Tensor]], classes: Tensor, rng: torch.Generator
+    ) -> list[dict[str, Tensor]]:
+        """Terms between real images and each side's class-major images and labels, by that side's objective.
+
+        All are seen by one network under one augmentation.
+        """
         rows = self._draws.indices(classes, self.config.real_per_class, rng).to(self.real.y.device)
         x_real, y_real = self.real.x_u8[rows].float() / 255, self.real.y[rows]
         network, is_trained = self.pool.draw(rng, fresh_share=self.config.fresh_share, device=y_real.device)
         augment = self._dsa.draw(rng, 1, shared=True)
-        syn = embed(network, augment(self.real.normalised(x_syn)), y_syn, num_classes=len(classes))
+
+        def embedded(x: Tensor, y: Tensor) -> Embedded:
+            return embed(network, augment(self.real.normalised(x)), y, num_classes=len(classes))
+
+        syn = [embedded(x, y) for _, x, y in sides]
         with torch.no_grad():
-            real = embed(network, augment(self.real.normalised(x_real)), y_real, num_classes=len(classes))
-        losses: dict[str, Tensor] = objective(syn, real, rng, trained=is_trained)
-        return losses
+            real = embedded(x_real, y_real)
+        return [
+            objective(seen, real, rng, trained=is_trained) for (objective, _, _), seen in zip(sides, syn, strict=True)
+        ]
 
     # freeze
 
     def _freeze(self, weights: _Weights, rng: torch.Generator) -> dict[str, Tensor]:
-        """Of the frozen set of some classes, whole: it is matched as what it is, not as a sample of something."""
         classes = self._classes(rng)
+        side = (self.frozen_objective, *self._frozen_set(weights, classes, held=True))
+        return self._matched([side], classes, rng)[0]
+
+    def _frozen_set(self, weights: _Weights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
+        """Images and labels of the frozen set of some classes, whole: it is matched as what it is, not as a sample."""
         slots = min(self.ipc, weights.codes.shape[1])
         y = classes.repeat_interleave(slots)
-        x = weights.generate(weights.codes[classes, :slots].flatten(0, 1), y, held=True)
-        return self._matched(self.frozen_objective, x, y, classes, rng)
+        return weights.generate(weights.codes[classes, :slots].flatten(0, 1), y, held=held), y
 
 
 class _Weights:

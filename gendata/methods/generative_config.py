@@ -66,6 +66,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     losses: tuple[Term, ...] = _LOSSES  # matched together under one network per step
     anchor_weight: float = 0.0  # of the samples that codes encode, pixel by pixel, beside matching; as `refine_steps`
 
+    frozen_weight: float = 0.0  # of the frozen set's terms beside those of samples, while matching; as `frozen_steps`
     frozen_steps: int = 0  # on the codes of the frozen set alone, to stand for its class; needs `frozen: codes`
     frozen_lr: float = 0.02
     frozen_losses: tuple[Term, ...] = _FROZEN_LOSSES  # the frozen set is stored, not sampled: estimators are plain
@@ -73,7 +74,15 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     rounded_share: float = 0.25  # of the steps of refine, match and freeze, the last ones, through storage's rounding
 
     def __post_init__(self) -> None:
-        for name in ("networks", "reconstruct_steps", "refine_steps", "steps", "anchor_weight", "frozen_steps"):
+        for name in (
+            "networks",
+            "reconstruct_steps",
+            "refine_steps",
+            "steps",
+            "anchor_weight",
+            "frozen_weight",
+            "frozen_steps",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("network_batch", "reconstruct_batch", "classes_per_step", "real_per_class"):

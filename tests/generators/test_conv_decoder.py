@@ -124,6 +124,9 @@ def test_noise_changes_the_texture_and_its_absence_is_no_noise():
     generator = decoder_for(spec, noise=2, latent_dim=6 + 2 * 14 * 14)
     assert generator.num_noise == 392
     code, noise, y = torch.randn(2, 6), torch.randn(2, 392), torch.tensor([0, 1])
+    untrained = generator(torch.cat([code, noise], dim=1), y)
+    assert torch.equal(untrained, generator(code, y)), "texture begins with none"
+    torch.nn.init.normal_(generator.texture.kernels.weight, std=0.1)
     plain, quiet = generator(code, y), generator(torch.cat([code, torch.zeros(2, 392)], dim=1), y)
     assert torch.allclose(plain, quiet, atol=1e-6)
     textured = generator(torch.cat([code, noise], dim=1), y)
@@ -136,6 +139,7 @@ def test_noise_changes_the_texture_and_its_absence_is_no_noise():
 
 def test_noise_at_one_place_stays_in_its_neighbourhood():
     generator = decoder_for(spec_of(1, 32, 32, 3), noise=1, latent_dim=6 + 16 * 16)
+    torch.nn.init.normal_(generator.texture.kernels.weight)
     z = torch.zeros(1, generator.latent_dim)
     z[0, 6 + 8 * 16 + 8] = 1.0
     changed = (generator(z, torch.tensor([0])) - generator(z[:, :6], torch.tensor([0]))).abs()[0, 0] > 1e-7

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from PIL import Image
 
 from gendata import condensation
 from gendata.artifact.artifact import CondensedArtifact
@@ -220,3 +221,26 @@ def test_a_law_without_the_noise_that_the_generator_takes_is_refused_before_trai
     recipe = load_recipe("digits/generative-demo", overrides=("generator.options.noise=2", "latent.options.noise=30"))
     with pytest.raises(ArtifactError, match="draws 30 values of noise, the generator takes 32"):
         condensation.plan(recipe)
+
+
+def test_pictures_are_drawn_of_more_noise_than_a_normal_law_has(tmp_path: Path) -> None:
+    """The first stages' pictures show N(0, I), which has at most 4,096 numbers: noise is none of them."""
+    images = torch.rand(40, 64, 64, generator=torch.Generator().manual_seed(0))
+    for number, image in enumerate(images):
+        path = tmp_path / "data" / ("train" if number < 20 else "test") / str(number % 2) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 255).to(torch.uint8).numpy()).save(path)
+    recipe = msgspec.structs.replace(
+        with_noise(refined(reconstruct_steps=4, refine_steps=1, steps=0, network="convnet3-w4-in")),
+        source=Choice(name="folder", options={"path": str(tmp_path / "data")}),
+    )
+    generator = Choice(name="conv-decoder", options={**recipe.generator.options, "noise": 4})
+    latent = Choice(
+        name="codebook", options={**recipe.latent.options, "noise": 4 * 32 * 32, "neighbours": 1, "codes": 2}
+    )
+    artifact = condensation.condense(
+        msgspec.structs.replace(recipe, generator=generator, latent=latent), out=tmp_path / "out"
+    )
+    assert artifact.law.dim > 4096
+    plain, textured = (artifact.generator(z, torch.tensor([0])) for z in (torch.zeros(1, 10), torch.ones(1, 4106)))
+    assert plain.shape == textured.shape
