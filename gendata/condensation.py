@@ -173,7 +173,7 @@ class _Job:
             )
         # Found now, before hours of training, not when the artifact is saved.
         check_noise(generator, law, where="latent.options.noise")
-        check_work(generator, micro_batch=recipe.artifact.micro_batch, where="artifact.micro_batch")
+        check_work(generator, law, micro_batch=recipe.artifact.micro_batch, where="artifact.micro_batch")
         self.method: Method = METHODS.load(recipe.method.name)(
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed
         ).to(device)

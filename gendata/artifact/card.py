@@ -299,7 +299,9 @@ def _rights(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "artifact id", _Ours(f"`{manifest.artifact_id}`")
     yield "generator", manifest.generator.name
-    yield "latent law", f"{manifest.latent.name}, {_counted(manifest.latent.dim, 'number')}"
+    num_noise = int(manifest.latent.config.get("noise", 0))
+    noise = f" and {num_noise} of noise" if num_noise else ""
+    yield "latent law", f"{manifest.latent.name}, {_counted(manifest.latent.dim - num_noise, 'number')}{noise}"
     if manifest.space is not None:
         yield "values", f"{manifest.space.name}, not pixels: artifact.to_space brings real images there"
     elif manifest.sampling.dtype == "float32":

@@ -19,6 +19,7 @@ SOFT_LABELS = "labels.soft"
 WHITENING_MEAN, WHITENING_MATRIX = "space.mean", "space.matrix"
 MAX_MACS = 2**44  # of one micro-batch: minutes on one core
 MAX_ACTIVATION_BYTES = 2**33  # of one micro-batch
+_BYTES_PER_DRAW = 40  # of a uniform or a normal, while it is made
 _MAX_FAULTS_TOLD = 8
 
 
@@ -40,8 +41,8 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
     if faults:
         more = f"; and {len(faults) - _MAX_FAULTS_TOLD} more" if len(faults) > _MAX_FAULTS_TOLD else ""
         raise ArtifactError("; ".join(faults[:_MAX_FAULTS_TOLD]) + more, where=f"{where}: weights.tensors")
-    check_noise(generator, law, where=where)
-    check_work(generator, micro_batch=manifest.sampling.micro_batch, where=where)
+    check_noise(generator, law, where=f"{where}: latent.config.noise")
+    check_work(generator, law, micro_batch=manifest.sampling.micro_batch, where=where)
 
 
 def check_noise(generator: Generator, law: LatentLaw, *, where: str) -> None:
@@ -54,21 +55,23 @@ def check_noise(generator: Generator, law: LatentLaw, *, where: str) -> None:
         raise ArtifactError(
             f"the latent law draws {law.num_noise} values of noise, the generator takes {generator.num_noise}",
             where=where,
-            expected=f"latent.options.noise: {generator.num_noise}",
+            expected=f"codebook latents with `noise: {generator.num_noise}`" if generator.num_noise else "no noise",
         )
 
 
-def check_work(generator: Generator, *, micro_batch: int, where: str) -> None:
-    """Bounds what one call of the generator costs.
+def check_work(generator: Generator, law: LatentLaw, *, micro_batch: int, where: str) -> None:
+    """Bounds what it costs to draw the latents of one micro-batch and to call the generator.
 
     Raises:
         ArtifactError: a micro-batch takes too many multiply-accumulates or too much memory.
     """
     macs = micro_batch * generator.macs_per_image()
     num_bytes = 4 * micro_batch * generator.activation_values_per_image()
+    drawn_bytes = _BYTES_PER_DRAW * micro_batch * (law.num_uniforms + law.num_normals)
     for what, value, most in (
         ("multiply-accumulates", macs, MAX_MACS),
         ("bytes of activations", num_bytes, MAX_ACTIVATION_BYTES),
+        ("bytes of random numbers", drawn_bytes, MAX_ACTIVATION_BYTES),
     ):
         if value > most:
             raise ArtifactError(

@@ -21,6 +21,8 @@ from gendata.generators.generator import Generator
 from gendata.latents import philox
 from gendata.latents.law import LatentLaw
 
+_DRAWN_AT_ONCE = 2**22  # random numbers, which take about 30 bytes each on the way
+
 
 class SampleKey(TypedDict):
     """What names samples: the arguments of `draw_latents` besides the law."""
@@ -73,8 +75,13 @@ def sample_images(
     Raises:
         SpecError: lengths differ, a number of the key is out of range, or the law is not on the host.
     """
-    z = draw_latents(law, y, index, slot, seed=seed, epoch=epoch, stream=stream)
-    return render(generator, z, y, micro_batch=micro_batch, dtype=dtype)
+    values = max(1, law.num_uniforms + law.num_normals)
+    at_once = micro_batch * max(1, _DRAWN_AT_ONCE // (micro_batch * values))
+    parts = []
+    for rows in (slice(start, start + at_once) for start in range(0, max(1, len(y)), at_once)):
+        z = draw_latents(law, y[rows], index[rows], slot[rows], seed=seed, epoch=epoch, stream=stream)
+        parts.append(render(generator, z, y[rows], micro_batch=micro_batch, dtype=dtype))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from gendata.artifact.layout import FileFacts
-from gendata.artifact.sampling import draw_latents, frozen_key
+from gendata.artifact.sampling import draw_latents, fresh_key, frozen_key, render
 from gendata.errors import IntegrityError, MissingExtraError, SpecError
 from gendata.exporters.content import Content
 from gendata.exporters.exporter import Exporter, Piece, write_json
@@ -68,7 +68,8 @@ class OnnxGraph(Exporter):
         """
         z, y = _frozen_latents(content)
         (folder / _GRAPH).write_bytes(_graph(content, z[:2], y[:2]))
-        _check_graph(folder / _GRAPH, content, z[:_CHECKED], y[:_CHECKED])
+        for few in ((z[:_CHECKED], y[:_CHECKED]), _fresh_latents(content)):
+            _check_graph(folder / _GRAPH, content, *few)
         names = [_GRAPH, save_npy(folder / "latents.npy", z), save_npy(folder / "labels.npy", y)]
         for name in names:
             sync_file(folder / name)
@@ -78,8 +79,9 @@ class OnnxGraph(Exporter):
         return [*names, write_json(folder / CLASSES, list(content.spec.classes))]
 
     def facts(self, content: Content) -> dict[str, Any]:
-        latent = content.artifact.manifest.latent
-        return {"onnx": {"opset": _OPSET, "latent": latent.name, "dim": latent.dim, "tolerance": _MAX_STEP}}
+        latent, law = content.artifact.manifest.latent, content.artifact.law
+        told = {"latent": latent.name, "dim": latent.dim, "noise": law.num_noise}  # noise: the last values of z
+        return {"onnx": {"opset": _OPSET, **told, "tolerance": _MAX_STEP}}
 
 
 def _frozen_latents(content: Content) -> tuple[Any, Any]:
@@ -87,6 +89,12 @@ def _frozen_latents(content: Content) -> tuple[Any, Any]:
     manifest = content.artifact.manifest
     index = np.arange(manifest.num_frozen, dtype=np.int64)
     key = frozen_key(index, ipc=manifest.frozen.ipc, seed=manifest.frozen.seed)
+    return draw_latents(content.artifact.law, **key).numpy(), key["y"].numpy()
+
+
+def _fresh_latents(content: Content) -> tuple[Any, Any]:
+    """Of a few new samples: a frozen set of codes has no noise, and would not show what the graph makes of it."""
+    key = fresh_key(np.arange(content.spec.num_classes), samples_per_class=1, seed=0, epoch=0)
     return draw_latents(content.artifact.law, **key).numpy(), key["y"].numpy()
 
 
@@ -130,8 +138,10 @@ def _check_graph(path: Path, content: Content, z: Any, y: Any) -> None:
     x = np.concatenate(
         [session.run(["x"], {"z": z[i : i + size], "y": y[i : i + size]})[0] for size, i in _sizes(len(y))]
     )
-    made = np.rint(x * np.float32(255)).clip(0, 255).transpose(0, 2, 3, 1)
-    step = np.abs(made - content.block(range(len(y))).images.astype(np.float32)).max()
+    artifact = content.artifact
+    z_ours, y_ours = torch.from_numpy(z), torch.from_numpy(y)
+    ours = render(artifact.generator, z_ours, y_ours, micro_batch=artifact.manifest.sampling.micro_batch)
+    step = np.abs(np.rint(x * np.float32(255)).clip(0, 255) - ours.numpy().astype(np.float32)).max()
     if not step <= _MAX_STEP:
         raise IntegrityError(
             f"onnxruntime's pixels are up to {step:g} steps away from ours",

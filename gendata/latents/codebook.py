@@ -129,4 +129,5 @@ def _digits(uniforms: Tensor) -> Tensor:
         rest = rest * 256
         digits.append(rest.floor())
         rest = rest - digits[-1]
-    return (torch.stack(digits, dim=2).flatten(1) - _DIGIT_MEAN) / _DIGIT_STD
+    noise: Tensor = (torch.stack(digits, dim=2).flatten(1) - _DIGIT_MEAN) / _DIGIT_STD
+    return noise

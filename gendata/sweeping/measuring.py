@@ -36,7 +36,7 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
     digest = cell.recipe.digest()
     folder = place.out / "artifacts" / digest[:16]
     _warm_up()
-    on_cpu = not torch.cuda.is_available()
+    on_cpu = not torch.accelerator.is_available()
     is_new = not folder.exists() and not folder.with_name(f"{folder.name}.run").exists()
     begun, begun_cpu = time.monotonic(), time.process_time()
     artifact = condense(cell.recipe, out=folder, data_root=place.data_root)

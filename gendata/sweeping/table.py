@@ -28,7 +28,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     images_seen: int
     spread: float | None  # achieved by the artifact, mean over seeds; None too for a row of real images
     gap: float | None
-    minutes: float | None  # of one condensation on one thread, mean over the seeds that were not interrupted
+    minutes: float | None  # of one condensation, its own; mean over the seeds that were not interrupted
 
 
 def lines_of(sweep: Sweep, results: Mapping[str, CellResult]) -> list[Line]:
@@ -98,11 +98,15 @@ def columns(sweep: Sweep) -> list[str]:
     return [*_named(sweep), "row", accuracy, *compared, "n", "bytes", "spread", "gap", "minutes"]
 
 
+def swept(sweep: Sweep, line: Line | Cell) -> list[str]:
+    """Texts of what a line, or a cell, was made with: the first columns."""
+    return [*([line.variant] if sweep.file.variants else []), *(_told(value) for value in line.settings.values())]
+
+
 def cells_of(sweep: Sweep, line: Line) -> list[str]:
     """One line's texts."""
     return [
-        *([line.variant] if sweep.file.variants else []),
-        *(_told(value) for value in line.settings.values()),
+        *swept(sweep, line),
         line.row,
         f"{100 * line.mean:.1f}" + (f" ± {100 * line.std:.1f}" if line.n > 1 else ""),
         *([_difference(line)] if sweep.file.compare_with else []),

@@ -11,6 +11,7 @@ from gendata.artifact.canonical import pretty
 from gendata.artifact.card_rows import CardRow, claim, losses, meanings, read_rows
 from gendata.artifact.layout import MANIFEST
 from gendata.artifact.manifest import read_fields
+from gendata.latents.law import LatentLaw
 from gendata.sources.split import Split
 from gendata.viewing.pictures import class_names, plain
 
@@ -79,7 +80,7 @@ def facts(artifact: CondensedArtifact, *, real: Split | None, no_real: str) -> s
     told = (
         ("artifact id", artifact.artifact_id),
         ("generator", f"{manifest.generator.name}, {artifact.generator.macs_per_image():,} MACs per image"),
-        ("latent law", f"{manifest.latent.name}, {manifest.latent.dim} numbers"),
+        ("latent law", f"{manifest.latent.name}, {_numbers(artifact.law)}"),
         ("labels", manifest.labels.kind if manifest.labels.kind == "hard" else f"soft: {manifest.labels.values}"),
         ("made by", f"gendata {manifest.versions.gendata}, torch {manifest.versions.torch}"),
         ("recipe digest", manifest.recipe_digest or "none"),
@@ -129,6 +130,11 @@ def _number(column: int) -> str:
 def _visible(text: str) -> str:
     """JSON `text` with characters that cannot be seen, or turn others around, as the escapes that JSON has for them."""
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def _numbers(law: LatentLaw) -> str:
+    noise = f" and {law.num_noise} of noise" if law.num_noise else ""
+    return f"{law.dim - law.num_noise} numbers{noise}"
 
 
 def _text(value: object) -> str:

@@ -59,7 +59,10 @@ class Walker:
         shares = torch.linspace(0, 1, NUM_FRAMES)
         ends = torch.cat([_latent(self.artifact, end) for end in (start, stop)])
         spherical = self.artifact.manifest.latent.name == "normal"
+        num_noise = self.artifact.law.num_noise
         z = between(ends[0], ends[1], shares, spherical=spherical)
+        if num_noise:  # a mean of two noises is less of it, and texture would fade half way
+            z[:, -num_noise:] = ends[0, -num_noise:]
         y = torch.where(shares < 0.5, start.label, stop.label)
         # One call holds all frames; a pixel may differ by one step from the sample of a sheet.
         with self._lock, self._blended(start.label, stop.label, shares):

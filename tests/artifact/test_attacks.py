@@ -20,6 +20,7 @@ from gendata.artifact.copying import copy_artifact
 from gendata.artifact.layout import facts_of
 from gendata.errors import ArtifactError, GendataError, IntegrityError, UnknownNameError, UnsupportedVersionError
 from gendata.generators.conv_decoder import ConvDecoder, ConvDecoderConfig
+from gendata.latents.codebook import Codebook, CodebookConfig
 from gendata.spec import SampleSpec
 
 
@@ -147,9 +148,13 @@ def test_a_wide_generator_of_large_images_is_within_the_bounds():
     config = ConvDecoderConfig(rank=256, widths=(512,), depths=(2,))
     with torch.device("meta"):
         generator = ConvDecoder(config, spec=spec, latent_dim=64)
-    modules.check_work(generator, micro_batch=64, where="test")
+        law = Codebook(CodebookConfig(dim=64), num_classes=2)
+        noisy = Codebook(CodebookConfig(noise=2**16), num_classes=2)
+    modules.check_work(generator, law, micro_batch=64, where="test")
     with pytest.raises(ArtifactError, match="micro-batch of 4096"):
-        modules.check_work(generator, micro_batch=4096, where="test")
+        modules.check_work(generator, law, micro_batch=4096, where="test")
+    with pytest.raises(ArtifactError, match="bytes of random numbers"):
+        modules.check_work(generator, noisy, micro_batch=2**14, where="test")
 
 
 def absurd_ipc(fields):

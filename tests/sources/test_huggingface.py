@@ -230,16 +230,47 @@ def test_the_commit_is_read_from_the_addresses_that_datasets_kept() -> None:
     assert _commit({"/somewhere/train.parquet": {}}) is None and _commit(None) is None
 
 
-def test_tiny_imagenet_is_found_by_its_name(tmp_path: Path) -> None:
+def _tiny(root: Path, *, order: int = 1) -> Source:
+    """Two noisy images of each of 200 classes, as the local copy of somebody who keeps them in this order."""
+    pixels = np.random.default_rng(0).integers(256, size=(400, 64, 64, 3), dtype=np.uint8)
+    images = [{"bytes": _encoded(x), "path": None} for x in pixels]
+    rows = {"image": images[::order], "label": [i % 200 for i in range(400)][::order]}
     for split in ("train", "validation"):
-        _write(tmp_path / "tiny-imagenet", split, _rows([1, 0, 1]))
-    (tmp_path / "tiny-imagenet" / "classes.tsv").write_text("0\tn01\tgoldfish, a fish\n1\tn02\tsalamander\n")
-    source = open_source(Choice(name="tiny-imagenet"), data_root=tmp_path)
-    assert source.spec.classes == ("n01", "n02")
-    assert source.spec.channels == 3
-    assert source.split("test").y.tolist() == [1, 0, 1]
+        _write(root / "tiny-imagenet", split, rows)
+    names = [f"{i}\tn{i:08}\tname" for i in range(200)]
+    (root / "tiny-imagenet" / "classes.tsv").write_text("\n".join(names))
+    return open_source(Choice(name="tiny-imagenet"), data_root=root)
+
+
+def _encoded(x: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(x).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_tiny_imagenet_is_found_by_its_name_and_in_one_order(tmp_path: Path) -> None:
+    source, other = _tiny(tmp_path / "a"), _tiny(tmp_path / "b", order=-1)
+    assert source.spec.shape == (3, 64, 64) and source.spec.classes[7] == "n00000007"
+    assert source.split("test").y.tolist() == [i // 2 for i in range(400)]
+    assert source.fingerprint == other.fingerprint
     facts = source.facts()
     assert (facts.name, facts.options, facts.folder, facts.tested_on) == ("tiny-imagenet", {}, None, "validation")
+
+
+def test_something_else_under_the_name_of_tiny_imagenet_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        _write(tmp_path / "tiny-imagenet", split, _rows([1, 0, 1]))
+    with pytest.raises(SourceError, match="2 classes of images"):
+        open_source(Choice(name="tiny-imagenet"), data_root=tmp_path).split("train")
+    (tmp_path / "tiny-imagenet" / "classes.tsv").write_text("1\tn01\n0\tn00\n")
+    with pytest.raises(SourceError, match="is no list of classes"):
+        open_source(Choice(name="tiny-imagenet"), data_root=tmp_path).split("train")
+
+
+def test_an_empty_folder_of_tiny_imagenet_says_where_its_files_belong(tmp_path: Path) -> None:
+    (tmp_path / "tiny-imagenet").mkdir()
+    with pytest.raises(SourceError, match="Put the parquet files in DIR/tiny-imagenet"):
+        open_source(Choice(name="tiny-imagenet"), data_root=tmp_path).split("train")
 
 
 def test_tiny_imagenet_without_a_local_copy_is_that_of_the_hub(tmp_path: Path) -> None:
