@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from gendata import condensation
-from gendata.artifact.artifact import CondensedArtifact
+from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import ArtifactError, RecipeError, SpecError
 from gendata.networks import build_network
 from gendata.recipe import Choice, Recipe, load_recipe
@@ -221,6 +222,15 @@ def test_a_law_without_the_noise_that_the_generator_takes_is_refused_before_trai
     recipe = load_recipe("digits/generative-demo", overrides=("generator.options.noise=2", "latent.options.noise=30"))
     with pytest.raises(ArtifactError, match="draws 30 values of noise, the generator takes 32"):
         condensation.plan(recipe)
+
+
+def test_an_artifact_with_noise_gives_the_same_samples_when_it_is_opened_again(tmp_path: Path) -> None:
+    made = condensation.condense(with_noise(refined(steps=30)), out=tmp_path / "out")
+    again = open_artifact(made.path, verify="probe")
+    samples = [GeneratedDataset(artifact).fresh(samples_per_class=3, seed=1) for artifact in (made, again)]
+    images = [torch.stack([x for x, _ in dataset]) for dataset in samples]
+    assert torch.equal(*images)
+    assert made.generator.texture.kernels.weight.abs().max() > 0, "matching asked for texture"
 
 
 def test_pictures_are_drawn_of_more_noise_than_a_normal_law_has(tmp_path: Path) -> None:
