@@ -150,11 +150,13 @@ def test_a_wide_generator_of_large_images_is_within_the_bounds():
         generator = ConvDecoder(config, spec=spec, latent_dim=64)
         law = Codebook(CodebookConfig(dim=64), num_classes=2)
         noisy = Codebook(CodebookConfig(noise=2**16), num_classes=2)
+        small = SampleSpec(channels=1, height=8, width=8, classes=("a", "b"))
+        tiny = ConvDecoder(ConvDecoderConfig(rank=1, widths=(1,)), spec=small, latent_dim=64)
     modules.check_work(generator, law, micro_batch=64, where="test")
     with pytest.raises(ArtifactError, match="micro-batch of 4096"):
         modules.check_work(generator, law, micro_batch=4096, where="test")
     with pytest.raises(ArtifactError, match="bytes of random numbers"):
-        modules.check_work(generator, noisy, micro_batch=2**14, where="test")
+        modules.check_work(tiny, noisy, micro_batch=2**14, where="test")
 
 
 def absurd_ipc(fields):
