@@ -244,6 +244,7 @@ class _Job:
             source=facts,
             license=facts.license,
             citation=facts.citation,
+            label_head=self.method.label_head.cpu() if self.method.label_head else None,
             dtype="float32" if self.method.space else "uint8",
             space=self.method.space,
         )

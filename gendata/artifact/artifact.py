@@ -17,13 +17,21 @@ from gendata.artifact import layout
 from gendata.artifact.canonical import parse_json, sha256_of
 from gendata.artifact.draft import Draft, files_of
 from gendata.artifact.manifest import Manifest, Normalisation, read_fields, read_manifest
-from gendata.artifact.modules import SOFT_LABELS, WHITENING_MATRIX, WHITENING_MEAN, check_shapes, load_modules
+from gendata.artifact.modules import (
+    SOFT_LABELS,
+    WHITENING_MATRIX,
+    WHITENING_MEAN,
+    check_shapes,
+    load_head,
+    load_modules,
+)
 from gendata.artifact.probes import verify_probes
-from gendata.artifact.sampling import SampleKey, fresh_key, frozen_key, sample_images
+from gendata.artifact.sampling import SampleKey, fresh_key, frozen_key, latent_pieces, sample_images
 from gendata.artifact.space import SpaceName, SpaceTransform, Whitener, fit_whitening, pictures
 from gendata.artifact.weights import check_header, decode_weights, read_weights
 from gendata.errors import ArtifactError, SpecError
 from gendata.generators.generator import Generator
+from gendata.generators.label_head import LabelHead, head_probabilities
 from gendata.latents.law import LatentLaw
 from gendata.spec import SampleSpec
 
@@ -37,6 +45,7 @@ class _Parts(NamedTuple):
 
     generator: Generator
     law: LatentLaw
+    head: LabelHead | None
     soft_labels: Tensor | None
     whitener: Whitener | None
 
@@ -62,7 +71,8 @@ class CondensedArtifact:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**{name: value for name, value in self.__dict__.items() if name != "_parts"}, "_stored": None}
+        derived = ("_parts", "soft_labels")
+        return {**{name: value for name, value in self.__dict__.items() if name not in derived}, "_stored": None}
 
     @property
     def artifact_id(self) -> str:
@@ -103,9 +113,17 @@ class CondensedArtifact:
         return self._parts.law
 
     @property
+    def has_fresh_soft_labels(self) -> bool:
+        """New images have soft labels too, not only those of the frozen set: a label head makes them."""
+        return self.manifest.labels.head is not None
+
+    @cached_property
     def soft_labels(self) -> Tensor | None:
         """(ipc * classes, classes) float32 of the frozen set, as `manifest.labels.values` says; None: hard labels."""
-        return self._parts.soft_labels
+        if not self.has_fresh_soft_labels:
+            return self._parts.soft_labels
+        index = np.arange(self.manifest.num_frozen)
+        return self._head_labels(frozen_key(index, ipc=self.ipc, seed=self.manifest.frozen.seed))
 
     @property
     def label_probabilities(self) -> Tensor | None:
@@ -187,6 +205,17 @@ class CondensedArtifact:
         index = _checked_index(index, samples_per_class * self.spec.num_classes)
         return self._sample(fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch))
 
+    def fresh_soft_labels(self, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int) -> Tensor:
+        """Probabilities (N, classes) float32 of the images that `fresh_images` makes of the same arguments.
+
+        Raises:
+            SpecError: the artifact has no label head.
+        """
+        if not self.has_fresh_soft_labels:
+            raise SpecError("new images have hard labels only", where=str(self.path), expected="a label head")
+        index = _checked_index(index, samples_per_class * self.spec.num_classes)
+        return self._head_labels(fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch))
+
     def evaluations(self) -> list[dict[str, Any]]:
         """Rows of evaluations.json; none where it is absent.
 
@@ -218,6 +247,12 @@ class CondensedArtifact:
         images = sample_images(self.generator, self.law, **key, micro_batch=micro_batch, dtype=self.sample_dtype)
         return images, key["y"]
 
+    def _head_labels(self, key: SampleKey) -> Tensor:
+        head, micro_batch = self._parts.head, self.manifest.sampling.micro_batch
+        assert head is not None, "a manifest with a head has its tensors"
+        pieces = latent_pieces(self.law, key, micro_batch=micro_batch)
+        return torch.cat([head_probabilities(head, z, y, micro_batch=micro_batch) for z, y in pieces])
+
     @cached_property
     def _parts(self) -> _Parts:
         if self._stored is None:
@@ -225,8 +260,11 @@ class CondensedArtifact:
         assert self._stored is not None
         tensors = decode_weights(self._stored, self.manifest.weights, where=self.path / layout.WEIGHTS)
         stored = WHITENING_MATRIX in tensors
+        generator, law = load_modules(self.manifest, tensors, where=str(self.path / layout.MANIFEST))
         parts = _Parts(
-            *load_modules(self.manifest, tensors, where=str(self.path / layout.MANIFEST)),
+            generator,
+            law,
+            load_head(self.manifest, tensors, law),
             soft_labels=tensors.get(SOFT_LABELS),
             whitener=Whitener(tensors[WHITENING_MEAN], tensors[WHITENING_MATRIX]) if stored else None,
         )

@@ -158,12 +158,8 @@ def _glance(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "stored set", f"{_counted(manifest.num_frozen, 'image')}, {manifest.frozen.ipc} per class (IPC)"
     if _kind(manifest) == "generator":
         yield "new images", f"as many as you draw; the stored set as pixels would take {pixels:,} bytes"
-    yield "labels", _labels(manifest)
+    yield "labels", manifest.labels.told
     yield "licence", manifest.license or "not stated"
-
-
-def _labels(manifest: Manifest) -> str:
-    return "hard" if manifest.labels.kind == "hard" else f"soft: {manifest.labels.values}"
 
 
 def _modes(manifest: Manifest) -> _Ours:

@@ -26,13 +26,21 @@ from gendata.artifact.manifest import (
     to_bytes,
     typed,
 )
-from gendata.artifact.modules import SOFT_LABELS, WHITENING_MATRIX, WHITENING_MEAN, check_shapes, load_modules
+from gendata.artifact.modules import (
+    LABEL_HEAD,
+    SOFT_LABELS,
+    WHITENING_MATRIX,
+    WHITENING_MEAN,
+    check_shapes,
+    load_modules,
+)
 from gendata.artifact.probes import make_probes
 from gendata.artifact.space import Space, Whitener
 from gendata.artifact.storage import StorageDtype, storage_for
 from gendata.artifact.weights import write_weights
 from gendata.errors import ArtifactError
 from gendata.generators.generator import Generator
+from gendata.generators.label_head import LabelHead
 from gendata.latents.law import LatentLaw
 from gendata.latents.philox import RNG
 from gendata.recipe import Recipe
@@ -55,7 +63,9 @@ class Draft:
     ipc: int  # images per class of the frozen set
     frozen_seed: int
     micro_batch: int  # images per generator call
-    storage: str  # of tensors with two or more dimensions; others are f16 (f32 with "f32"), uint8 stays
+    # Of tensors with two or more dimensions; others are f16 (f32 with "f32"), uint8 stays. What writes pixels or labels
+    # takes no fewer than 8 bits.
+    storage: str
     normalisation: Normalisation
     recipe: Recipe | None  # resolved; None: not made by a recipe
     source: SourceFacts | None
@@ -63,6 +73,7 @@ class Draft:
     citation: str | None = None
     soft_labels: Tensor | None = None  # (ipc * classes, classes) float, of the frozen set; None: hard labels
     label_values: Literal["probabilities", "logits", "targets"] = "probabilities"  # what soft labels are
+    label_head: LabelHead | None = None  # makes soft labels of latents; then none are stored
     dtype: Literal["uint8", "float32"] = "uint8"  # of samples; float32: the generator's values, unclamped
     space: Space | None = None  # None: samples are pixels in [0, 1]; another one needs float32
     whitener: Whitener | None = None  # where `space` stores its whitening
@@ -95,7 +106,7 @@ def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, by
                 dim=draft.law.dim,
                 rng=RNG,
             ),
-            labels=Labels(kind="hard" if draft.soft_labels is None else "soft", values=draft.label_values),
+            labels=_labels(draft),
             spec=draft.spec,
             frozen=Frozen(ipc=draft.ipc, seed=draft.frozen_seed),
             sampling=Sampling(micro_batch=draft.micro_batch, dtype=draft.dtype),
@@ -116,6 +127,14 @@ def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, by
     fields, files = _with_probes(seal(fields), files, tensors, where=where)
     manifest = typed(fields, where=where)
     return {**files, layout.MANIFEST: to_bytes(fields, where=where), layout.CARD: render_card(manifest)}
+
+
+def _labels(draft: Draft) -> Labels:
+    if draft.soft_labels is not None and draft.label_head is not None:
+        raise ArtifactError("soft labels are stored, and a head makes them", expected="one of both")
+    soft = draft.soft_labels is not None or draft.label_head is not None
+    head = draft.label_head.config if draft.label_head else None
+    return Labels(kind="soft" if soft else "hard", values=draft.label_values, head=head)
 
 
 def _with_probes(
@@ -141,6 +160,9 @@ def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
     if draft.whitener is not None:
         state |= {WHITENING_MEAN: draft.whitener.mean, WHITENING_MATRIX: draft.whitener.matrix}
     fine = {f"generator.{name}" for name in draft.generator.pixel_weights}
+    if draft.label_head is not None:
+        own = {f"{LABEL_HEAD}{name}": tensor for name, tensor in draft.label_head.state_dict().items()}
+        state, fine = state | own, fine | set(own)
     return {name: (tensor, storage_for(tensor, storage, writes_pixels=name in fine)) for name, tensor in state.items()}
 
 

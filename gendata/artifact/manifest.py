@@ -19,6 +19,7 @@ from gendata.artifact.layout import MANIFEST, WEIGHTS, FileFacts, is_listable, r
 from gendata.artifact.space import Space
 from gendata.artifact.storage import TensorEntry
 from gendata.errors import ArtifactError, IntegrityError, UnsupportedVersionError
+from gendata.generators.label_head import LabelHeadConfig
 from gendata.latents.philox import RNG
 from gendata.spec import SampleSpec, SourceFacts
 
@@ -57,12 +58,20 @@ class LatentPart(Part, frozen=True, kw_only=True):
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """hard: the class alone. soft: also the tensor `labels.soft` (frozen images, classes)."""
+    """hard: the class alone. soft: also the tensor `labels.soft` (frozen images, classes), or a head for all images."""
 
     kind: Literal["hard", "soft"]
     # Of soft labels. probabilities: rows sum to 1; logits: softmax makes them so; targets: of a squared error, largest
     # at the class.
     values: Literal["probabilities", "logits", "targets"] = "probabilities"
+    head: LabelHeadConfig | None = None  # what makes them of a latent, by the tensors `labels.head.*`
+
+    @property
+    def told(self) -> str:
+        """In words, for tables."""
+        if self.kind == "hard":
+            return "hard"
+        return f"soft: {self.values}" + (", of new images too" if self.head else "")
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,6 +311,8 @@ def _space_faults(manifest: Manifest) -> Iterator[str]:
         yield f"space.whitening.ridge is {space.whitening.ridge}, expected 0 or more"
     if manifest.labels.kind == "hard" and manifest.labels.values != "probabilities":
         yield f"labels.values is {manifest.labels.values!r}, which hard labels have not"
+    if manifest.labels.head and (manifest.labels.kind, manifest.labels.values) != ("soft", "probabilities"):
+        yield f"labels.head makes soft probabilities, labels are {manifest.labels.kind} {manifest.labels.values}"
     if training is not None and training.lr is not None and not 0 < training.lr < math.inf:
         yield f"training.lr is {training.lr}, expected above 0"
 

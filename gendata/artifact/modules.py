@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from gendata.artifact.manifest import Manifest, Part
 from gendata.errors import ArtifactError, RecipeError, UnsupportedVersionError
 from gendata.generators.generator import Generator
+from gendata.generators.label_head import LabelHead
 from gendata.latents.law import LatentLaw
 from gendata.registry import GENERATORS, LATENTS
 
-SOFT_LABELS = "labels.soft"
+SOFT_LABELS, LABEL_HEAD = "labels.soft", "labels.head."
 WHITENING_MEAN, WHITENING_MATRIX = "space.mean", "space.matrix"
 MAX_MACS = 2**44  # of one micro-batch: minutes on one core
 MAX_ACTIVATION_BYTES = 2**33  # of one micro-batch
@@ -33,7 +34,8 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
     """
     with torch.device("meta"), _Uninitialised():
         generator, law = _build(manifest, where=where)
-    expected = _expected(manifest, generator, law)
+        head = _head(manifest, law)
+    expected = _expected(manifest, generator, law, head)
     found = {entry.name: (entry.shape, entry.dtype == "u8") for entry in manifest.weights.tensors}
     faults = list(_differences(expected, found))
     if law.dim != manifest.latent.dim:
@@ -87,11 +89,24 @@ def load_modules(manifest: Manifest, tensors: Mapping[str, Tensor], *, where: st
     with torch.device("cpu"):
         generator, law = _build(manifest, where=where)
     for prefix, module in (("generator.", generator), ("latent.", law)):
-        state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        module.float().load_state_dict(state)
-        module.eval().requires_grad_(False)
+        _load(module, tensors, prefix=prefix)
     law.prepare()
     return generator, law
+
+
+def load_head(manifest: Manifest, tensors: Mapping[str, Tensor], law: LatentLaw) -> LabelHead | None:
+    """The label head, as `load_modules` gives the others; None: the artifact has none."""
+    with torch.device("cpu"):
+        head = _head(manifest, law)
+    if head is not None:
+        _load(head, tensors, prefix=LABEL_HEAD)
+    return head
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str) -> None:
+    state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    module.float().load_state_dict(state)
+    module.eval().requires_grad_(False)
 
 
 # What modules do with the first values of their weights; with a number, it changes no shape.
@@ -140,6 +155,14 @@ def _build(manifest: Manifest, *, where: str) -> tuple[Generator, LatentLaw]:
         raise ArtifactError(f"the configs cannot be built ({str(error)[:200]})", where=where) from error
 
 
+def _head(manifest: Manifest, law: LatentLaw) -> LabelHead | None:
+    config = manifest.labels.head
+    if config is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        return LabelHead(config, num_classes=manifest.spec.num_classes, code_dim=law.dim - law.num_noise)
+
+
 def _check_revision(part: Part, revision: int, *, where: str) -> None:
     if part.revision == revision:
         return
@@ -153,12 +176,14 @@ def _check_revision(part: Part, revision: int, *, where: str) -> None:
     )
 
 
-def _expected(manifest: Manifest, generator: Generator, law: LatentLaw) -> dict[str, tuple[tuple[int, ...], bool]]:
+def _expected(
+    manifest: Manifest, generator: Generator, law: LatentLaw, head: LabelHead | None
+) -> dict[str, tuple[tuple[int, ...], bool]]:
     expected = {}
-    for prefix, module in (("generator.", generator), ("latent.", law)):
-        for name, tensor in module.state_dict().items():
+    for prefix, module in (("generator.", generator), ("latent.", law), (LABEL_HEAD, head)):
+        for name, tensor in (module.state_dict() if module else {}).items():
             expected[prefix + name] = (tuple(tensor.shape), tensor.dtype == torch.uint8)
-    if manifest.labels.kind == "soft":
+    if manifest.labels.kind == "soft" and head is None:
         expected[SOFT_LABELS] = ((manifest.num_frozen, manifest.spec.num_classes), False)
     if manifest.space and manifest.space.whitening and manifest.space.whitening.stored:
         num_values = manifest.spec.num_pixels

@@ -75,13 +75,24 @@ def sample_images(
     Raises:
         SpecError: lengths differ, a number of the key is out of range, or the law is not on the host.
     """
+    key = SampleKey(y=y, index=index, slot=slot, seed=seed, epoch=epoch, stream=stream)
+    parts = [
+        render(generator, z, labels, micro_batch=micro_batch, dtype=dtype)
+        for z, labels in latent_pieces(law, key, micro_batch=micro_batch)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def latent_pieces(law: LatentLaw, key: SampleKey, *, micro_batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Latents and labels of the samples `key` names, in order, in whole micro-batches that take bounded memory."""
     values = max(1, law.num_uniforms + law.num_normals)
     at_once = micro_batch * max(1, _DRAWN_AT_ONCE // (micro_batch * values))
-    parts = []
+    y, index, slot = key["y"], key["index"], key["slot"]
     for rows in (slice(start, start + at_once) for start in range(0, max(1, len(y)), at_once)):
-        z = draw_latents(law, y[rows], index[rows], slot[rows], seed=seed, epoch=epoch, stream=stream)
-        parts.append(render(generator, z, y[rows], micro_batch=micro_batch, dtype=dtype))
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+        z = draw_latents(
+            law, y[rows], index[rows], slot[rows], seed=key["seed"], epoch=key["epoch"], stream=key["stream"]
+        )
+        yield z, y[rows]
 
 
 @torch.inference_mode()

@@ -74,7 +74,7 @@ def facts_of(artifact: CondensedArtifact) -> dict[str, Any]:
         else "stored"
         if manifest.space.whitening.stored
         else "named, fitted to train",
-        "labels": manifest.labels.kind if manifest.labels.kind == "hard" else f"soft: {manifest.labels.values}",
+        "labels": manifest.labels.told,
         "lr": manifest.training.lr if manifest.training else None,
         "imported": None
         if manifest.imported is None

@@ -15,7 +15,7 @@ from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.canonical import sha256_of
 from gendata.dataset.batch import Batch
 from gendata.dataset.formats import Format
-from gendata.dataset.indices import Integers, Rows, several, single
+from gendata.dataset.indices import Rows, several, single
 from gendata.dataset.selection import Evenly, Picks
 from gendata.dataset.views import FreshView, FrozenView, View, check_at_least
 from gendata.errors import SpecError
@@ -126,17 +126,20 @@ class GeneratedDataset(Dataset[Any]):
         return self._with(shape=shape)
 
     def with_labels(self, kind: Literal["hard", "soft"]) -> GeneratedDataset:
-        """The same samples with int labels ("hard"), or with the artifact's stored ones (K,) float32 ("soft").
+        """The same samples with int labels ("hard"), or with the artifact's soft ones (K,) float32 ("soft").
+
+        New samples have soft labels where the artifact has a label head (`artifact.has_fresh_soft_labels`): ask for
+        them after `fresh`, which gives hard ones.
 
         What the numbers of soft labels are, probabilities, logits or targets, `artifact.manifest.labels.values` says.
 
         Raises:
-            SpecError: the artifact stores none, or these samples are not of its frozen set.
+            SpecError: the artifact has none, or stores them and these samples are not of its frozen set.
         """
         if kind not in ("hard", "soft"):
             raise SpecError(f"labels are {kind!r}", expected="hard or soft")
         if kind == "soft":
-            self._view.soft_labels(np.zeros(0, dtype=np.int64))
+            self._view.soft_labels(Rows(np.zeros(0, dtype=np.int64), 0))
         return self._with(soft=kind == "soft")
 
     def select(self, indices: Any) -> GeneratedDataset:
@@ -243,14 +246,14 @@ class GeneratedDataset(Dataset[Any]):
         if one is None:
             return self._batched(several(item, length=len(self), epoch=self.epoch))
         index, epoch = one
-        label = self._format.labels(self._labels(np.array([index])))[0]
+        label = self._format.labels(self._labels(Rows(np.array([index]), epoch)))[0]
         return self._transformed(self._format.image(self._view.image(index, epoch)), label)
 
     def __getitems__(self, items: Sequence[Any]) -> list[Any]:
         """Samples as a list, which is what a DataLoader asks for; `gendata.collate` finds the batch ready in it."""
         rows = several(items, length=len(self), epoch=self.epoch)
         if not self._transforms:
-            return Batch(self._view.images(rows), self._labels(rows.positions), self._format)
+            return Batch(self._view.images(rows), self._labels(rows), self._format)
         return [self._transformed(image, label) for image, label in self._pairs(rows)]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -284,16 +287,16 @@ class GeneratedDataset(Dataset[Any]):
         }
         return type(self)(self.artifact, **{**kept, **changes})
 
-    def _labels(self, index: Integers) -> Tensor:
-        return self._view.soft_labels(index) if self._soft else self._view.labels(index)
+    def _labels(self, rows: Rows) -> Tensor:
+        return self._view.soft_labels(rows) if self._soft else self._view.labels(rows.positions)
 
     def _pairs(self, rows: Rows) -> list[tuple[Any, Any]]:
         images = self._format.images(self._view.images(rows))
-        return list(zip(images, self._format.labels(self._labels(rows.positions)), strict=True))
+        return list(zip(images, self._format.labels(self._labels(rows)), strict=True))
 
     def _batched(self, rows: Rows) -> Any:
         if not self._transforms or not len(rows.positions):
-            return self._format.batch(self._view.images(rows), self._labels(rows.positions))
+            return self._format.batch(self._view.images(rows), self._labels(rows))
         pairs = [self._changed(image, label) for image, label in self._pairs(rows)]
         return self._format.stacked([image for image, _ in pairs], [label for _, label in pairs])
 

@@ -54,7 +54,7 @@ class PixelSupply(Supply):
         self._floats: Tensor | None = None  # the whole set
 
     def host(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        labels = self.view.soft_labels(rows.positions) if self.soft else self.view.labels(rows.positions)
+        labels = self.view.soft_labels(rows) if self.soft else self.view.labels(rows.positions)
         return (self._read(rows) if self.as_floats else self.view.images(rows)), labels
 
     def device(self, made: tuple[Tensor, Tensor]) -> Any:
@@ -78,6 +78,7 @@ class Latents(NamedTuple):
 
     z: Tensor  # (N, dim) float32
     y: Tensor  # (N,) int64
+    labels: Tensor  # y, or soft labels (N, K) float32
 
 
 class DeviceSupply(Supply):
@@ -88,8 +89,8 @@ class DeviceSupply(Supply):
 
     threaded = True
 
-    def __init__(self, view: View, shape: Format, *, device: torch.device) -> None:
-        self.view, self.shape, self.to = view, shape, device
+    def __init__(self, view: View, shape: Format, *, soft: bool, device: torch.device) -> None:
+        self.view, self.shape, self.soft, self.to = view, shape, soft, device
         self.artifact = view.artifact
         self.micro_batch = _micro_batch(self.artifact)
         self.generator = copy.deepcopy(self.artifact.generator).to(device)
@@ -98,12 +99,13 @@ class DeviceSupply(Supply):
         view, there = self.view.resolve(rows)
         assert isinstance(view, FreshView) and isinstance(there.epoch, int), "steps of a loader are of one epoch"
         key = fresh_key(there.positions, samples_per_class=view.samples_per_class, seed=view.seed, epoch=there.epoch)
-        return Latents(draw_latents(self.artifact.law, **key), key["y"])
+        labels = view.soft_labels(there) if self.soft else key["y"]
+        return Latents(draw_latents(self.artifact.law, **key), key["y"], labels)
 
     def device(self, made: Latents) -> Any:
-        z, y = moved(tuple(made), self.to)
+        z, y, labels = moved(tuple(made), self.to)
         pixels = render(self.generator, z, y, micro_batch=self.micro_batch, dtype=self.artifact.sample_dtype)
-        return self.shape.ready(pixels, y)
+        return self.shape.ready(pixels, labels)
 
 
 class SampleSupply(Supply):
@@ -146,7 +148,7 @@ def supply_for(dataset: GeneratedDataset, *, device: torch.device, in_workers: b
     if dataset._transforms or shape.name not in ("torch", "dict"):
         return SampleSupply(dataset, device=device)
     if view.mode == "fresh" and device.type != "cpu" and not in_workers:
-        return DeviceSupply(view, shape, device=device)
+        return DeviceSupply(view, shape, soft=dataset._soft, device=device)
     travels = in_workers or device.type != "cpu"
     return PixelSupply(view, shape, soft=dataset._soft, device=device, travels=travels)
 

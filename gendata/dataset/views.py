@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ class View(ABC):
         return torch.from_numpy(index // self.samples_per_class)
 
     @abstractmethod
-    def soft_labels(self, index: Integers) -> Tensor:
-        """Labels (len(index), K) float32.
+    def soft_labels(self, rows: Rows) -> Tensor:
+        """Labels (len(rows.positions), K) float32.
 
         Raises:
             SpecError: there are none.
@@ -127,13 +128,13 @@ class FrozenView(View):
     def floats(self, rows: Rows) -> Tensor:
         return gathered_as_float(self._pixels(rows.positions), rows.positions)
 
-    def soft_labels(self, index: Integers) -> Tensor:
+    def soft_labels(self, rows: Rows) -> Tensor:
         labels = self.artifact.soft_labels
         if labels is None:
             raise SpecError(
                 "the artifact has hard labels only", where=str(self.artifact.path), remedy='with_labels("hard")'
             )
-        return labels[torch.from_numpy(index)]
+        return labels[torch.from_numpy(rows.positions)]
 
     def set_epoch(self, epoch: int) -> None:
         _checked_epoch(epoch)
@@ -191,20 +192,16 @@ class FreshView(View):
         return self._recent.get((epoch, first), lambda: self._generate(rows, epoch))[index - first]
 
     def images(self, rows: Rows) -> Tensor:
-        if isinstance(rows.epoch, int):
-            return self._generate(rows.positions, rows.epoch)
-        images = torch.empty(len(rows.positions), *self.artifact.spec.shape, dtype=self.artifact.sample_dtype)
-        for epoch in np.unique(rows.epoch).tolist():
-            chosen = rows.epoch == epoch
-            images[torch.from_numpy(chosen)] = self._generate(rows.positions[chosen], epoch)
-        return images
+        return self._by_epoch(rows, self._generate)
 
-    def soft_labels(self, index: Integers) -> Tensor:
-        raise SpecError(
-            "stored soft labels belong to the frozen set; fresh samples have none",
-            where=str(self.artifact.path),
-            remedy='with_labels("hard")',
-        )
+    def soft_labels(self, rows: Rows) -> Tensor:
+        if not self.artifact.has_fresh_soft_labels:
+            raise SpecError(
+                "stored soft labels belong to the frozen set; fresh samples have none",
+                where=str(self.artifact.path),
+                remedy='with_labels("hard")',
+            )
+        return self._by_epoch(rows, lambda index, epoch: self.artifact.fresh_soft_labels(index, **self._key(epoch)))
 
     def describe(self) -> str:
         return f"fresh, {self.samples_per_class} per class, seed {self.seed}, epoch {self.epoch}"
@@ -212,10 +209,23 @@ class FreshView(View):
     def identity(self) -> dict[str, Any]:
         return {"mode": self.mode, "samples_per_class": self.samples_per_class, "seed": self.seed}
 
+    def _by_epoch(self, rows: Rows, make: Callable[[Integers, int], Tensor]) -> Tensor:
+        """What `make` gives for the indices of each epoch, in the order of `rows`."""
+        if isinstance(rows.epoch, int):
+            return make(rows.positions, rows.epoch)
+        made = make(rows.positions[:0], 0)
+        made = made.new_empty(len(rows.positions), *made.shape[1:])
+        for epoch in np.unique(rows.epoch).tolist():
+            chosen = rows.epoch == epoch
+            made[torch.from_numpy(chosen)] = make(rows.positions[chosen], epoch)
+        return made
+
     def _generate(self, index: Integers, epoch: int) -> Tensor:
         self._check_on_host()
-        chosen = {"samples_per_class": self.samples_per_class, "seed": self.seed, "epoch": epoch}
-        return self.artifact.fresh_images(index, **chosen)[0]
+        return self.artifact.fresh_images(index, **self._key(epoch))[0]
+
+    def _key(self, epoch: int) -> dict[str, int]:
+        return {"samples_per_class": self.samples_per_class, "seed": self.seed, "epoch": epoch}
 
 
 class SelectedView(View):
@@ -231,8 +241,9 @@ class SelectedView(View):
     def labels(self, index: Integers) -> Tensor:
         return self.whole.labels(picked(self.picks, index))
 
-    def soft_labels(self, index: Integers) -> Tensor:
-        return self.whole.soft_labels(picked(self.picks, index))
+    def soft_labels(self, rows: Rows) -> Tensor:
+        view, there = self.resolve(rows)
+        return view.soft_labels(there)
 
     def image(self, index: int, epoch: int) -> Tensor:
         return self.whole.image(int(picked(self.picks, np.array([index]))[0]), epoch)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gendata.errors import SpecError
 from gendata.evaluation.bench import Bench, RowPlan
@@ -73,7 +74,13 @@ def fresh_matched(bench: Bench) -> RowPlan:
             return _Fresh(artifact, per_class=bench.ipc, seed=seed)
         return _FreshLabels(artifact, count=bench.num_images, seed=seed)
 
-    return RowPlan(name="artifact", mode="fresh-matched", feed=feed, follows_from="artifact")
+    return RowPlan(
+        name="artifact",
+        mode="fresh-matched",
+        feed=feed,
+        follows_from="artifact",
+        labels=artifact.manifest.labels.kind,
+    )
 
 
 def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
@@ -93,8 +100,14 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
             num_bytes=artifact.artifact_bytes,
         )
 
-    mode = f"fresh@{thousands}k"
-    return RowPlan(name="artifact", mode=mode, feed=feed, follows_from="artifact", protocol=protocol)
+    return RowPlan(
+        name="artifact",
+        mode=f"fresh@{thousands}k",
+        feed=feed,
+        follows_from="artifact",
+        labels=artifact.manifest.labels.kind,
+        protocol=protocol,
+    )
 
 
 def by_steps(protocol: Protocol, steps: int) -> Protocol:
@@ -122,7 +135,7 @@ class _Fresh:
         self._index = np.arange(per_class * artifact.spec.num_classes, dtype=np.int64)
 
     def __call__(self, index: int) -> Images:
-        return self._artifact.fresh_images(self._index, samples_per_class=self._per_class, seed=self._seed, epoch=index)
+        return _drawn(self._artifact, self._index, samples_per_class=self._per_class, seed=self._seed, epoch=index)
 
 
 class _FreshLabels:
@@ -135,7 +148,17 @@ class _FreshLabels:
     def __call__(self, index: int) -> Images:
         total = _MANY * self._artifact.spec.num_classes
         positions = drawn_at_random(total, count=self._count, seed=self._seed, index=index).numpy()
-        return self._artifact.fresh_images(positions, samples_per_class=_MANY, seed=self._seed, epoch=index)
+        return _drawn(self._artifact, positions, samples_per_class=_MANY, seed=self._seed, epoch=index)
+
+
+def _drawn(
+    artifact: CondensedArtifact, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int
+) -> Images:
+    """New images and their labels, soft ones where a label head makes them."""
+    x, y = artifact.fresh_images(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch)
+    if not artifact.has_fresh_soft_labels:
+        return x, y
+    return x, artifact.fresh_soft_labels(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch)
 
 
 def _distinct(artifact: CondensedArtifact, drawn: int) -> int:
@@ -153,7 +176,8 @@ def _artifact(bench: Bench) -> CondensedArtifact:
 def _sampler(bench: Bench) -> CondensedArtifact:
     """The artifact, if new images of it have labels."""
     artifact = _artifact(bench)
-    if artifact.manifest.labels.kind == "soft" and not bench.protocol.teacher:
+    stored_alone = artifact.manifest.labels.kind == "soft" and not artifact.has_fresh_soft_labels
+    if stored_alone and not bench.protocol.teacher:
         raise SpecError(
             "new images have no stored soft labels", where=str(artifact.path), expected="the row frozen, or a teacher"
         )

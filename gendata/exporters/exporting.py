@@ -33,7 +33,7 @@ def export_artifact(
         out: a name that does not exist yet, or this very export, killed or finished.
         fresh: so many new samples per class. None: the frozen set, IPC per class.
         seed, epoch: of fresh samples.
-        labels: None: the artifact's soft labels where it has them and the samples are the frozen set, else classes.
+        labels: None: soft ones where the artifact has them for these samples, else classes.
         num_shards, num_proc, on_progress: see `Exporter`.
 
     Returns:
@@ -54,6 +54,6 @@ def export_artifact(
         dataset.set_epoch(epoch)
     elif seed or epoch:
         raise SpecError(f"seed is {seed} and epoch is {epoch}, and the frozen set has neither", expected="fresh=N too")
-    elif labels is None and opened.soft_labels is not None:
+    if labels is None and (opened.has_fresh_soft_labels if fresh is not None else opened.soft_labels is not None):
         labels = "soft"
     return exporter.write(dataset if labels is None else dataset.with_labels(labels), out)

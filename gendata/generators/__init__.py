@@ -1,4 +1,4 @@
-"""Generators `(z, y) -> x`: one architecture per file; torch only, no files, no network."""
+"""Generators `(z, y) -> x`, and the label head beside them: one architecture per file; torch only, no files."""
 
 TABLE = {
     "conv-decoder": "gendata.generators.conv_decoder:ConvDecoder",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gendata.networks import build_network
 from gendata.networks.classifier import Classifier
@@ -86,6 +86,13 @@ class EmbeddingPool(nn.Module):
         pick = int(torch.randint(len(self.snapshots), (), generator=rng))
         network: Classifier = self.snapshots[pick].eval()  # type: ignore[assignment]
         return network
+
+    @torch.no_grad()
+    def mean_answer(self, x: Tensor, *, temperature: float) -> Tensor:
+        """Probabilities (N, K) of normalised images: the mean over networks, each at its last age."""
+        oldest = self.snapshots[len(self.ages) - 1 :: len(self.ages)]
+        answers = [(network.eval()(x).float() / temperature).softmax(1) for network in oldest]
+        return torch.stack(answers).mean(0)
 
     @torch.no_grad()
     def _interpolated(self, rng: torch.Generator, device: torch.device) -> Classifier:

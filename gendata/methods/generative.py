@@ -5,7 +5,7 @@ real ones; an intra-class loss pushes samples of a class apart, an inter-class l
 of classes. Everything else here (architecture, warm start, embedding pool, latent codes, the losses' exact forms and
 weights) is ours: the paper's code and details are not public.
 
-Five stages:
+Six stages, of which a recipe may leave out most:
     pool         trains small classifiers on the real data and keeps snapshots of several ages: the embedders.
     reconstruct  fits the generator as the decoder of a class-conditional variational autoencoder (Kingma and Welling
                  2014; the rate is held at a target as in Burgess et al. 2018), then the latent law to the codes.
@@ -17,6 +17,8 @@ Five stages:
     freeze       moves the codes of the frozen set, and nothing else, until that set has the features of its classes: DM
                  (Zhao and Bilen 2023), with a few numbers per image in the place of its pixels. New samples hardly
                  change.
+    label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
+                 (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
 The last share of the steps of refine, match and freeze computes with weights and codes rounded as they will be stored.
 """
@@ -35,6 +37,7 @@ from torch.nn import functional as F
 from gendata.augmentation.dsa import Dsa
 from gendata.errors import SpecError
 from gendata.generators.generator import Generator
+from gendata.generators.label_head import LabelHead
 from gendata.latents.codebook import Codebook
 from gendata.latents.law import LatentLaw
 from gendata.losses.embedded import Embedded, embed
@@ -87,6 +90,10 @@ class Generative(Method):
             self.encoder = Encoder(spec=real.spec, dim=law.dim - law.num_noise)
             self.objective = Objective(config.losses, num_features=self.pool.num_features)
             self.frozen_objective = Objective(config.frozen_losses, num_features=self.pool.num_features)
+            self.head: LabelHead | None = None
+            if config.label_steps:
+                num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
+                self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
         self._dsa = Dsa(strategy=config.augmentation)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
@@ -99,6 +106,7 @@ class Generative(Method):
             Stage(name="refine", num_steps=c.refine_steps, lr=c.refine_lr, betas=(0.9, 0.99)),
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
+            Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
 
@@ -132,6 +140,9 @@ class Generative(Method):
             return self.pool.networks
         if stage.name == "freeze":
             return nn.ParameterList([self.law.codes])
+        if stage.name == "label":
+            assert self.head is not None
+            return self.head
         other = self.encoder if stage.name == "reconstruct" else self.law
         return nn.ModuleList([self.generator, other])
 
@@ -148,6 +159,8 @@ class Generative(Method):
             return self._train_network(i, rng)
         if stage.name == "reconstruct":
             return self._reconstruct(i / max(stage.num_steps, 1), rng)
+        if stage.name == "label":
+            return self._label(i, rank)
         weights = _Weights(self, rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
         if stage.name == "refine":
             return self._refine(weights, rng)
@@ -274,6 +287,26 @@ class Generative(Method):
         slots = min(self.ipc, weights.codes.shape[1])
         y = classes.repeat_interleave(slots)
         return weights.generate(weights.codes[classes, :slots].flatten(0, 1), y, held=held), y
+
+    # label
+
+    @property
+    def label_head(self) -> LabelHead | None:
+        return self.head
+
+    def _label(self, i: int, rank: int) -> dict[str, Tensor]:
+        """KL divergence of the head's answers from the networks', in nats."""
+        c, head = self.config, self.head
+        assert head is not None
+        rng = keyed_generator(self.seed, "label", i, rank)
+        y = torch.randint(self.real.spec.num_classes, (c.label_batch,), generator=rng).to(self.real.y.device)
+        with torch.no_grad():
+            weights = _Weights(self, rounded=True)
+            z = draw_latents(self.law, y, seed=self.seed, stream=f"label-{rank}", step=i, forward=weights.latents)
+            x = weights.generate(z, y)
+            said = self.pool.mean_answer(self.real.normalised(x), temperature=c.label_temperature)
+        given = head(z, y).float().log_softmax(1)
+        return {"labels": F.kl_div(given, said, reduction="batchmean")}
 
 
 class _Weights:

@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from gendata.augmentation.dsa import Dsa
+from gendata.generators.label_head import LabelHeadConfig
 from gendata.losses.objective import Term
 from gendata.methods.embedding_pool import PoolKind
 from gendata.methods.latent_fit import CodeOrigin
@@ -23,6 +24,8 @@ _MOST = {
     "refine_steps": 10**8,
     "steps": 10**8,
     "frozen_steps": 10**8,
+    "label_steps": 10**8,
+    "label_batch": _MAX_BATCH,
 }
 _MAX_AGES, _MAX_AGE = 32, 10**6
 _LOSSES = (
@@ -71,6 +74,12 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     frozen_lr: float = 0.02
     frozen_losses: tuple[Term, ...] = _FROZEN_LOSSES  # the frozen set is stored, not sampled: estimators are plain
 
+    label_steps: int = 0  # on a head that gives every sample the soft label of the pool's oldest networks; 0: no head
+    label_head: LabelHeadConfig = LabelHeadConfig()
+    label_batch: int = 256  # samples per step
+    label_lr: float = 5.0e-3
+    label_temperature: float = 1.0  # of the networks' answers
+
     rounded_share: float = 0.25  # of the steps of refine, match and freeze, the last ones, through storage's rounding
 
     def __post_init__(self) -> None:
@@ -82,16 +91,17 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "anchor_weight",
             "frozen_weight",
             "frozen_steps",
+            "label_steps",
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("network_batch", "reconstruct_batch", "classes_per_step", "real_per_class"):
+        for name in ("network_batch", "reconstruct_batch", "classes_per_step", "real_per_class", "label_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name, most in _MOST.items():
             if getattr(self, name) > most:
                 raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
-        for name in ("network_lr", "reconstruct_lr", "refine_lr", "lr", "frozen_lr"):
+        for name in ("network_lr", "reconstruct_lr", "refine_lr", "lr", "frozen_lr", "label_lr", "label_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.samples_per_class < 4 or self.samples_per_class % 2:
@@ -110,6 +120,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("network_ages must not be empty while networks is above 0")
         if self.pool == "interpolated" and not self.networks:
             raise ValueError("pool 'interpolated' needs networks above 0")
+        if self.label_steps and not self.networks:
+            raise ValueError("label_steps needs networks above 0, which give the labels")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share
         for name in ("losses", "frozen_losses"):
             if not any(term.weight and (always_trained or not term.needs_trained) for term in getattr(self, name)):

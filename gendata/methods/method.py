@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gendata.artifact.space import Space
 from gendata.artifact.storage import StorageDtype
 from gendata.generators.generator import Generator
+from gendata.generators.label_head import LabelHead
 from gendata.latents.law import LatentLaw
 from gendata.spec import SampleSpec
 
@@ -97,6 +98,11 @@ class Method(nn.Module, ABC):
 
     def finish(self) -> None:
         """Brings what was trained into the generator and the law, after the last stage."""
+
+    @property
+    def label_head(self) -> LabelHead | None:
+        """What gives the finished generator's samples soft labels; None: they have the class alone."""
+        return None
 
     @property
     def space(self) -> Space | None:

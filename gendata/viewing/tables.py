@@ -81,7 +81,7 @@ def facts(artifact: CondensedArtifact, *, real: Split | None, no_real: str) -> s
         ("artifact id", artifact.artifact_id),
         ("generator", f"{manifest.generator.name}, {artifact.generator.macs_per_image():,} MACs per image"),
         ("latent law", f"{manifest.latent.name}, {_numbers(artifact.law)}"),
-        ("labels", manifest.labels.kind if manifest.labels.kind == "hard" else f"soft: {manifest.labels.values}"),
+        ("labels", manifest.labels.told),
         ("made by", f"gendata {manifest.versions.gendata}, torch {manifest.versions.torch}"),
         ("recipe digest", manifest.recipe_digest or "none"),
         ("source", source.name if source else "unknown"),

@@ -309,7 +309,7 @@ def test_a_generator_that_somebody_moved_is_refused_with_the_remedy(frozen, monk
 
 def test_images_made_on_the_device_are_those_of_the_host_where_the_device_is_the_host(frozen):
     fresh = frozen.fresh(num_samples=30, seed=6)
-    supply = DeviceSupply(fresh._view, Format(), device=torch.device("cpu"))
+    supply = DeviceSupply(fresh._view, Format(), soft=False, device=torch.device("cpu"))
     rows = Rows(np.array([29, 3, 3, 0]), 2)
     x, y = supply.device(supply.host(rows))
     fresh.set_epoch(2)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.artifact.artifact import CondensedArtifact, Draft, open_artifact, save_artifact
 from gendata.errors import SourceError, SpecError, UnknownNameError
 from gendata.evaluation import equal_bytes, evaluate
 from gendata.evaluation.baselines import random_real, real_full, real_stream
@@ -22,6 +22,7 @@ from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
 from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.report import Row
+from gendata.generators.label_head import LabelHead, LabelHeadConfig
 from gendata.recipe import Choice, EvaluationPlan
 from gendata.sources.source import Source, hold_out, open_source
 
@@ -149,6 +150,28 @@ def test_frozen_shows_the_stored_set_and_fresh_matched_new_images_at_the_same_bu
     assert not torch.equal(fresh.images(1)[0], fresh_matched(bench).feed(1).images(1)[0])
     assert torch.equal(stored.images(0)[1], fresh.images(0)[1])
     assert (stored.steps, stored.steps_per_pass, stored.protocol) == (fresh.steps, fresh.steps_per_pass, TINY)
+
+
+def test_students_of_an_artifact_with_a_label_head_learn_its_soft_labels(
+    artifact: CondensedArtifact, bench: Bench, tmp_path: Path
+) -> None:
+    law, spec = artifact.law, artifact.spec
+    with torch.random.fork_rng(devices=[]):
+        head = LabelHead(LabelHeadConfig(), num_classes=spec.num_classes, code_dim=law.dim - law.num_noise)
+    draft = Draft(
+        generator_name=artifact.manifest.generator.name, generator=artifact.generator, law=law, label_head=head,
+        latent_name=artifact.manifest.latent.name, spec=spec, ipc=artifact.ipc, frozen_seed=0, micro_batch=32,
+        storage="int8", normalisation=artifact.manifest.normalisation, recipe=None, source=artifact.manifest.source,
+    )  # fmt: skip
+    headed = save_artifact(tmp_path / "headed", draft)
+    with_head = replace(bench, artifact=headed, artifact_bytes=headed.artifact_bytes)
+    for plan in (frozen(with_head), fresh_matched(with_head), fresh_steps(with_head, thousands=1)):
+        x, y = plan.feed(0).images(0)
+        assert plan.labels == "soft" and y.shape == (len(x), spec.num_classes)
+        torch.testing.assert_close(y.sum(1), torch.ones(len(y)))
+    hard, soft = fresh_matched(bench).feed(0).images(1), fresh_matched(with_head).feed(0).images(1)
+    assert torch.equal(hard[0], soft[0]) and hard[1].shape == (len(hard[0]),)
+    assert evaluate(headed, protocol=TINY, rows=("fresh-matched",), runs=1).rows[0].labels == "soft"
 
 
 def test_a_smaller_ipc_is_the_first_images_of_every_class_and_stands_in_the_report(

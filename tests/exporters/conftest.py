@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gendata.artifact.artifact import CondensedArtifact, Draft, Normalisation, save_artifact
+from gendata.generators.label_head import LabelHead, LabelHeadConfig
 from gendata.registry import GENERATORS, LATENTS
 from gendata.spec import SampleSpec, SourceFacts
 
@@ -82,6 +83,15 @@ def soft_artifact(tmp_path_factory: pytest.TempPathFactory) -> CondensedArtifact
     """A bank of twelve images with soft labels."""
     soft = torch.rand(12, 3, generator=torch.Generator().manual_seed(1)).softmax(1)
     return save_bank(tmp_path_factory.mktemp("exported") / "soft", soft_labels=soft)
+
+
+@pytest.fixture(scope="session")
+def headed_artifact(tmp_path_factory: pytest.TempPathFactory) -> CondensedArtifact:
+    """A generator of three classes whose soft labels a head makes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        head = LabelHead(LabelHeadConfig(width=4, class_dim=2), num_classes=3, code_dim=4)
+    return save_generator(tmp_path_factory.mktemp("exported") / "headed", label_head=head)
 
 
 @pytest.fixture

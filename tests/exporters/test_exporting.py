@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -232,6 +233,18 @@ def test_soft_labels_are_refused_by_folders_and_said_how_to_leave_out(soft_artif
     assert export_artifact(soft_artifact, format="image-folder", out=tmp_path / "a", labels="hard")
     with pytest.raises(SpecError, match="hard labels only|belong to the frozen set"):
         export_artifact(soft_artifact, format="numpy", out=tmp_path / "b", fresh=1, labels="soft")
+
+
+def test_new_samples_have_a_label_heads_soft_labels_unless_hard_ones_are_asked_for(
+    headed_artifact: Any, tmp_path: Path
+) -> None:
+    wanted = headed_artifact.fresh_soft_labels(np.arange(6), samples_per_class=2, seed=4, epoch=0).numpy()
+    export_artifact(headed_artifact, format="numpy", out=tmp_path / "a", fresh=2, seed=4)
+    assert np.array_equal(np.load(tmp_path / "a" / "soft_labels.npy"), wanted)
+    export_artifact(headed_artifact, format="numpy", out=tmp_path / "b", fresh=2, seed=4, labels="hard")
+    assert not (tmp_path / "b" / "soft_labels.npy").exists()
+    export_artifact(headed_artifact, format="numpy", out=tmp_path / "c")
+    assert np.array_equal(np.load(tmp_path / "c" / "soft_labels.npy"), headed_artifact.soft_labels.numpy())
 
 
 def test_options_that_would_do_nothing_are_refused(artifact: Any, tmp_path: Path) -> None:

@@ -254,3 +254,27 @@ def test_pictures_are_drawn_of_more_noise_than_a_normal_law_has(tmp_path: Path) 
     assert artifact.law.dim > 4096
     plain, textured = (artifact.generator(z, torch.tensor([0])) for z in (torch.zeros(1, 10), torch.ones(1, 4106)))
     assert plain.shape == textured.shape
+
+
+LABELLED = {"networks": 1, "network_ages": [120], "label_steps": 150, "label_batch": 64}
+
+
+def test_a_label_head_answers_as_the_networks_do_and_leaves_the_images_alone(tmp_path: Path) -> None:
+    losses: list[float] = []
+
+    def told(progress: condensation.Progress) -> None:
+        if progress.stage == "label" and progress.losses:
+            losses.append(progress.losses["labels"])
+
+    quick = {"refine_steps": 0, "anchor_weight": 0.0, "reconstruct_steps": 40}
+    hard = condensation.condense(refined(**quick, **{**LABELLED, "label_steps": 0}), out=tmp_path / "hard")
+    soft = condensation.condense(refined(**quick, **LABELLED), out=tmp_path / "soft", on_progress=told)
+    assert torch.equal(hard.frozen_images()[0], soft.frozen_images()[0])
+    assert hard.soft_labels is None and soft.has_fresh_soft_labels
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_label_head_needs_networks_that_answer() -> None:
+    options = {"label_steps": 5, "networks": 0, "network_ages": []}
+    with pytest.raises(RecipeError, match="label_steps needs networks"):
+        METHODS.config("generative", options, where="method")
