@@ -89,6 +89,11 @@ class CondensedArtifact:
         return self.manifest.frozen.ipc
 
     @property
+    def max_ipc(self) -> int:
+        """Images per class that are stored: the frozen set's, or more, where a codebook holds a code for more."""
+        return max(self.ipc, self.law.num_stored_per_class)
+
+    @property
     def artifact_bytes(self) -> int:
         """Bytes needed to make samples and labels again, headers included."""
         files = self.manifest.files
@@ -120,19 +125,23 @@ class CondensedArtifact:
     @cached_property
     def soft_labels(self) -> Tensor | None:
         """(ipc * classes, classes) float32 of the frozen set, as `manifest.labels.values` says; None: hard labels."""
-        if not self.has_fresh_soft_labels:
-            return self._parts.soft_labels
-        index = np.arange(self.manifest.num_frozen)
-        return self._head_labels(frozen_key(index, ipc=self.ipc, seed=self.manifest.frozen.seed))
+        return self.frozen_soft_labels()
 
-    @property
-    def label_probabilities(self) -> Tensor | None:
+    def label_probabilities(self, *, ipc: int | None = None) -> Tensor | None:
         """(ipc * classes, classes) float32: soft labels as what cross entropy is taken with; None: hard labels.
 
         Logits by softmax, as DATM does. Targets of a squared error by their largest entry, one-hot, as KIP does where
         it trains by cross entropy.
+
+        Args:
+            ipc: as of `frozen_images`.
+
+        Raises:
+            SpecError: soft labels are stored, and for fewer images.
         """
         labels, values = self.soft_labels, self.manifest.labels.values
+        if labels is not None and ipc not in (None, self.ipc):
+            labels = self.frozen_soft_labels(ipc=ipc)
         if labels is None or values == "probabilities":
             return labels
         if values == "logits":
@@ -180,15 +189,37 @@ class CondensedArtifact:
         normal = self.manifest.normalisation
         return pictures(x, self.manifest.space, mean=normal.mean, std=normal.std)
 
-    def frozen_images(self, index: NDArray[np.int64] | None = None) -> tuple[Tensor, Tensor]:
+    def frozen_images(self, index: NDArray[np.int64] | None = None, *, ipc: int | None = None) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) of `sample_dtype` and labels (N,) int64 of the frozen set, class-major.
 
         Args:
             index: which ones, any order; None: all of them.
+            ipc: so many images per class instead, 1 to `max_ipc`: the first ones, or those of further codes.
         """
-        count = self.manifest.num_frozen
-        index = np.arange(count) if index is None else _checked_index(index, count)
-        return self._sample(frozen_key(index, ipc=self.ipc, seed=self.manifest.frozen.seed))
+        return self._sample(self._frozen_key(index, ipc))
+
+    def frozen_soft_labels(self, index: NDArray[np.int64] | None = None, *, ipc: int | None = None) -> Tensor | None:
+        """Labels (N, classes) float32 of the images that `frozen_images` gives, as `manifest.labels.values` says.
+
+        Returns:
+            None: the artifact has hard labels only.
+
+        Raises:
+            SpecError: soft labels are stored, and for fewer images.
+        """
+        if self.manifest.labels.kind == "hard":
+            return None
+        key = self._frozen_key(index, ipc)
+        stored = self._parts.soft_labels
+        if stored is None:
+            return self._head_labels(key)
+        if ipc is not None and ipc > self.ipc:
+            raise SpecError(
+                f"IPC {ipc}: soft labels are stored for {self.ipc} images per class",
+                where=str(self.path),
+                expected=f"at most {self.ipc}",
+            )
+        return stored[torch.from_numpy(key["index"])]
 
     def fresh_images(
         self, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int
@@ -246,6 +277,22 @@ class CondensedArtifact:
         micro_batch = self.manifest.sampling.micro_batch
         images = sample_images(self.generator, self.law, **key, micro_batch=micro_batch, dtype=self.sample_dtype)
         return images, key["y"]
+
+    def _frozen_key(self, index: NDArray[np.int64] | None, ipc: int | None) -> SampleKey:
+        ipc = self.ipc if ipc is None else ipc
+        if not 1 <= ipc <= self.max_ipc:
+            raise SpecError(
+                f"IPC {ipc}: {self.max_ipc} images per class are stored",
+                where=str(self.path),
+                expected=f"1 to {self.max_ipc}",
+            )
+        count = ipc * self.spec.num_classes
+        index = np.arange(count) if index is None else _checked_index(index, count)
+        if ipc != self.ipc:  # image k of a class stays the same one
+            per_class = max(ipc, self.ipc)
+            index = index // ipc * per_class + index % ipc
+            return frozen_key(index, ipc=per_class, seed=self.manifest.frozen.seed)
+        return frozen_key(index, ipc=ipc, seed=self.manifest.frozen.seed)
 
     def _head_labels(self, key: SampleKey) -> Tensor:
         head, micro_batch = self._parts.head, self.manifest.sampling.micro_batch

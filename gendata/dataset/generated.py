@@ -75,6 +75,26 @@ class GeneratedDataset(Dataset[Any]):
         """
         return cls(open_artifact(Path(path)))
 
+    def frozen(self, *, ipc: int | None = None) -> GeneratedDataset:
+        """The stored set of the same artifact, so many images per class; image k of a class is always the same one.
+
+        Args:
+            ipc: 1 to `artifact.max_ipc`, which is more than `artifact.ipc` where a codebook holds more codes. None:
+                `artifact.ipc`.
+
+        Raises:
+            SpecError: fewer are stored.
+        """
+        artifact = self.artifact
+        if ipc is None or ipc == artifact.ipc:
+            return self._with(view=FrozenView(artifact))
+        check_at_least("ipc", ipc, 1)
+        if ipc > artifact.ipc:
+            artifact.frozen_images(np.zeros(0, dtype=np.int64), ipc=ipc)  # refuses what is not stored
+            return self._with(view=FrozenView(artifact, ipc=ipc))
+        own = np.arange(artifact.manifest.num_frozen)
+        return self._with(view=FrozenView(artifact).select(own[own % artifact.ipc < ipc]))
+
     def fresh(
         self, *, samples_per_class: int | None = None, num_samples: int | None = None, seed: int = 0
     ) -> GeneratedDataset:

@@ -101,15 +101,15 @@ class View(ABC):
 
 
 class FrozenView(View):
-    """The frozen set: IPC images per class, the same in every epoch.
+    """The frozen set: IPC images per class, the same in every epoch; or `ipc` of them, where codes store more.
 
     Each image is generated when it is first asked for, kept, and shared with DataLoader workers; see `FrozenStore`.
     """
 
     mode = "frozen"
 
-    def __init__(self, artifact: CondensedArtifact) -> None:
-        super().__init__(artifact, samples_per_class=artifact.ipc)
+    def __init__(self, artifact: CondensedArtifact, *, ipc: int | None = None) -> None:
+        super().__init__(artifact, samples_per_class=artifact.ipc if ipc is None else ipc)
         key = FrozenKey(
             artifact_id=artifact.artifact_id,
             shape=(len(self), *artifact.spec.shape),
@@ -129,12 +129,17 @@ class FrozenView(View):
         return gathered_as_float(self._pixels(rows.positions), rows.positions)
 
     def soft_labels(self, rows: Rows) -> Tensor:
-        labels = self.artifact.soft_labels
+        index = rows.positions
+        if self.samples_per_class == self.artifact.ipc:
+            stored = self.artifact.soft_labels
+            labels = None if stored is None else stored[torch.from_numpy(index)]
+        else:
+            labels = self.artifact.frozen_soft_labels(index, ipc=self.samples_per_class)
         if labels is None:
             raise SpecError(
                 "the artifact has hard labels only", where=str(self.artifact.path), remedy='with_labels("hard")'
             )
-        return labels[torch.from_numpy(rows.positions)]
+        return labels
 
     def set_epoch(self, epoch: int) -> None:
         _checked_epoch(epoch)
@@ -143,7 +148,8 @@ class FrozenView(View):
         return f"frozen, {self.samples_per_class} per class"
 
     def identity(self) -> dict[str, Any]:
-        return {"mode": self.mode}
+        further = {} if self.samples_per_class == self.artifact.ipc else {"ipc": self.samples_per_class}
+        return {"mode": self.mode, **further}
 
     def _pixels(self, index: Integers) -> Tensor:
         store = self._store
@@ -157,7 +163,9 @@ class FrozenView(View):
 
     def _generate(self, index: Integers) -> Tensor:
         self._check_on_host()
-        return self.artifact.frozen_images(index)[0]
+        if self.samples_per_class == self.artifact.ipc:
+            return self.artifact.frozen_images(index)[0]
+        return self.artifact.frozen_images(index, ipc=self.samples_per_class)[0]
 
 
 class FreshView(View):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gendata.errors import SpecError
@@ -27,16 +26,15 @@ _FRESH_BATCH, _FRESH_LR = 256, 0.01  # of fresh@...: fixed, so that its rows com
 
 
 def frozen(bench: Bench) -> RowPlan:
-    """The stored set, the same in every pass: what published IPC rows mean. Stored soft labels are trained with."""
+    """The stored set, the same in every pass: what published IPC rows mean. Its soft labels are trained with.
+
+    Raises:
+        SpecError: fewer images per class are stored than the IPC asked for.
+    """
     artifact = _artifact(bench)
-    if bench.ipc > artifact.ipc:
-        raise SpecError(
-            f"the frozen set has {artifact.ipc} images per class", expected=f"at least {bench.ipc}, the IPC asked for"
-        )
-    x, y = artifact.frozen_images()
-    soft = artifact.label_probabilities
-    first = torch.arange(len(y)) % artifact.ipc < bench.ipc  # of every class: the set is class-major
-    images: Images = (x[first], (y if soft is None else soft)[first])
+    x, y = artifact.frozen_images(ipc=bench.ipc)
+    soft = artifact.label_probabilities(ipc=bench.ipc)
+    images: Images = (x, y if soft is None else soft)
 
     def feed(seed: int) -> Feed:
         return Feed(

@@ -76,6 +76,7 @@ class Codebook(LatentLaw):
         self.dim = config.dim + self.num_noise
         self.num_uniforms = _MIXING + math.ceil(self.num_noise / _DIGITS)
         self.num_normals = config.dim
+        self.num_stored_per_class = config.codes if config.frozen == "codes" else 0
         self.codes = nn.Parameter(torch.randn(num_classes, config.codes, config.dim))
         self.scales = nn.Parameter(torch.full((num_classes, config.dim), 0.1))
         nearest = torch.zeros(num_classes, config.codes, max(config.neighbours, 1), dtype=torch.int64)

@@ -23,6 +23,7 @@ class LatentLaw(nn.Module, ABC):
     num_noise: int = 0  # of these, the last ones: drawn anew for every sample, learned by nobody
     num_uniforms: int  # uniforms in [0, 1) used per sample
     num_normals: int  # standard normals used per sample
+    num_stored_per_class: int = 0  # slots of one class, from 0, whose latents are stored and nothing is drawn for
     num_distinct_per_class: int | None = None  # different latents at most, of one class; None: no such bound
 
     def __init__(self, config: Any, *, num_classes: int) -> None:

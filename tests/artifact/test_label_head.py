@@ -41,7 +41,9 @@ def test_every_image_has_a_soft_label_and_the_stored_set_the_same_one_again(labe
     assert soft.unique(dim=0).shape[0] == 15  # of each image its own, not of its class
     again = open_artifact(labelled.path)
     assert again.soft_labels is not None and torch.equal(again.soft_labels, soft)
-    assert labelled.label_probabilities is soft
+    assert torch.equal(soft, labelled.label_probabilities())
+    first = labelled.label_probabilities(ipc=2)
+    assert first is not None and torch.equal(first, soft.unflatten(0, (3, 5))[:, :2].flatten(0, 1))
 
 
 def test_the_label_of_a_new_image_is_its_own_in_any_company(labelled: CondensedArtifact) -> None:

@@ -181,13 +181,13 @@ def test_soft_labels_say_what_their_numbers_are(bank_draft, tmp_path):
         save_artifact(tmp_path / "p", bank_draft(soft_labels=labels))
     opened = save_artifact(tmp_path / "l", bank_draft(soft_labels=labels, label_values="logits"))
     assert opened.manifest.labels.values == "logits" and torch.equal(opened.soft_labels, labels)
-    assert torch.equal(opened.label_probabilities, labels.softmax(1))
+    assert torch.equal(opened.label_probabilities(), labels.softmax(1))
     soft = save_artifact(tmp_path / "q", bank_draft(soft_labels=labels.softmax(1)))
-    assert soft.manifest.labels.kind == "soft" and torch.equal(soft.label_probabilities, labels.softmax(1))
+    assert soft.manifest.labels.kind == "soft" and torch.equal(soft.label_probabilities(), labels.softmax(1))
     targets = save_artifact(tmp_path / "t", bank_draft(soft_labels=labels, label_values="targets"))
-    assert targets.label_probabilities.sum(1).eq(1).all()
-    assert torch.equal(targets.label_probabilities.argmax(1), labels.argmax(1))
-    assert save_artifact(tmp_path / "h", bank_draft()).label_probabilities is None
+    assert targets.label_probabilities().sum(1).eq(1).all()
+    assert torch.equal(targets.label_probabilities().argmax(1), labels.argmax(1))
+    assert save_artifact(tmp_path / "h", bank_draft()).label_probabilities() is None
 
 
 def test_an_artifact_of_pixels_says_nothing_new_in_its_identity(artifact):
