@@ -1,8 +1,8 @@
 """Frozen sets on disk: a machine makes each of them once, and all its processes read the same memory-mapped file.
 
-A file appears complete or not at all and is never changed afterwards. Its name says which artifact and which kind of
-machine it is of, since another processor or another torch makes other last bits. One is 4096 bytes of head (JSON, then
-spaces), the pixels, and a CRC-32 (uint32, little-endian) for each block of images.
+A file appears complete or not at all and is never changed afterwards. Its name says which artifact, how many images and
+which kind of machine it is of, since another processor or another torch makes other last bits. One is 4096 bytes of head
+(JSON, then spaces), the pixels, and a CRC-32 (uint32, little-endian) for each block of images.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def clear_cache(artifact_id: str | None = None) -> list[CachedSet]:
 
 def frozen_path(key: FrozenKey) -> Path:
     """Where the set of `key` is kept, as this kind of machine makes it."""
-    return cache_folder(_KIND) / f"{key.artifact_id}-{machine_digest()}{_SUFFIX}"
+    return cache_folder(_KIND) / f"{key.artifact_id}-{key.shape[0]}-{machine_digest()}{_SUFFIX}"
 
 
 def open_frozen(key: FrozenKey, path: Path) -> MappedSet | None:

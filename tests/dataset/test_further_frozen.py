@@ -72,3 +72,10 @@ def test_drawn_frozen_sets_have_no_further_images(frozen):
     assert torch.equal(images[0] / 255, first[4]) and labels.tolist() == [1]
     with pytest.raises(SpecError, match="10 images per class are stored"):
         frozen.frozen(ipc=11)
+
+
+def test_sets_of_several_sizes_lie_in_the_cache_side_by_side(coded, cache, caplog):
+    for _ in range(2):
+        for ipc in (2, 4, 7):
+            GeneratedDataset(coded.artifact).frozen(ipc=ipc)[:]
+    assert len(list(cache.iterdir())) == 3 and not caplog.records
