@@ -1,8 +1,8 @@
 """Frozen sets on disk: a machine makes each of them once, and all its processes read the same memory-mapped file.
 
-A file appears complete or not at all and is never changed afterwards. Its name says which artifact, how many images and
-which kind of machine it is of, since another processor or another torch makes other last bits. One is 4096 bytes of head
-(JSON, then spaces), the pixels, and a CRC-32 (uint32, little-endian) for each block of images.
+A file appears complete or not at all and is never changed afterwards. Its name says which artifact it is of, how many
+images and which kind of machine, since another processor or another torch makes other last bits. One is 4096 bytes of
+head (JSON, then spaces), the pixels, and a CRC-32 (uint32, little-endian) for each block of images.
 """
 
 from __future__ import annotations

@@ -51,20 +51,25 @@ def save_bank(
     return save_artifact(path, draft)
 
 
-def save_generator(path: Path, *, ipc: int = 5, **changes: Any) -> CondensedArtifact:
-    """A conv-decoder with random weights."""
+def save_generator(path: Path, *, ipc: int = 5, noise: int = 0, **changes: Any) -> CondensedArtifact:
+    """A conv-decoder with random weights; with noise, of codes that are the frozen set."""
     spec = spec_of()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        law = LATENTS.load("normal")(LATENTS.config("normal", {"dim": 4}, where="t"), num_classes=spec.num_classes)
-        config = GENERATORS.config("conv-decoder", {"widths": [4], "rank": 4, "class_dim": 2}, where="t")
-        generator = GENERATORS.load("conv-decoder")(config, spec=spec, latent_dim=4)
+        options = {"dim": 4, **({"codes": 5, "frozen": "codes", "noise": noise} if noise else {})}
+        name = "codebook" if noise else "normal"
+        law = LATENTS.load(name)(LATENTS.config(name, options, where="t"), num_classes=spec.num_classes)
+        options = {"widths": [4], "rank": 4, "class_dim": 2, **({"noise": 1} if noise else {})}
+        config = GENERATORS.config("conv-decoder", options, where="t")
+        generator = GENERATORS.load("conv-decoder")(config, spec=spec, latent_dim=law.dim)
+        if noise:
+            generator.texture.kernels.weight.data.normal_(std=0.1)
         for parameter in generator.parameters():
             parameter.data.mul_(3)  # a fresh network is grey; give the pixels some range
     draft = Draft(
         generator_name="conv-decoder",
         generator=generator,
-        latent_name="normal",
+        latent_name=name,
         law=law,
         ipc=ipc,
         **facts(spec, **changes),
@@ -92,6 +97,11 @@ def headed_artifact(tmp_path_factory: pytest.TempPathFactory) -> CondensedArtifa
         torch.manual_seed(3)
         head = LabelHead(LabelHeadConfig(width=4, class_dim=2), num_classes=3, code_dim=4)
     return save_generator(tmp_path_factory.mktemp("exported") / "headed", label_head=head)
+
+
+@pytest.fixture
+def make_generator(tmp_path: Path) -> Callable[..., CondensedArtifact]:
+    return lambda name="generator", **changes: save_generator(tmp_path / name, **changes)
 
 
 @pytest.fixture

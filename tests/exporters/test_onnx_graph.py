@@ -69,3 +69,20 @@ def test_tables_of_images_and_fresh_samples_are_refused(artifact: Any, make_bank
         export_artifact(artifact, format="onnx", out=tmp_path / "a", fresh=2)
     with pytest.raises(SpecError, match="whole frozen set"):
         EXPORTERS.load("onnx")().write(GeneratedDataset(artifact).take(2), tmp_path / "a")
+
+
+def test_noise_is_an_input_of_the_graph_and_none_of_it_is_in_the_frozen_set(
+    make_generator: Any, tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    noisy = make_generator("noisy", noise=9)  # one map of 3 x 3
+    export_artifact(noisy, format="onnx", out=tmp_path / "graph")
+    z, y = np.load(tmp_path / "graph" / "latents.npy"), np.load(tmp_path / "graph" / "labels.npy")
+    assert z.shape == (15, 13) and not z[:, 4:].any()
+    session = onnxruntime.InferenceSession(tmp_path / "graph" / "generator.onnx", providers=["CPUExecutionProvider"])
+    (plain,) = session.run(["x"], {"z": z, "y": y})
+    assert np.abs(np.rint(plain * np.float32(255)) - noisy.frozen_images()[0].numpy().astype(int)).max() <= 1
+    z[:, 4:] = np.random.default_rng(0).normal(size=(15, 9))
+    (textured,) = session.run(["x"], {"z": z, "y": y})
+    assert np.abs(textured - plain).max() > 1 / 255
