@@ -160,7 +160,7 @@ def test_a_wide_generator_of_large_images_is_within_the_bounds():
 
 
 def test_noise_that_the_generator_does_not_take_is_refused(make_draft, tmp_path):
-    noisy = make_draft(latent="codebook", latent_options={"dim": 6, "codes": 4, "noise": 9})
+    noisy = make_draft(latent="codebook", latent_options={"dim": 6, "codes": 8, "noise": 9})
     with pytest.raises(ArtifactError, match="draws 9 values of noise, the generator takes 0"):
         save_artifact(tmp_path / "noisy", noisy)
 
