@@ -166,6 +166,9 @@ def _modes(manifest: Manifest) -> _Ours:
     told = f"`ds` is the stored set, {_counted(manifest.num_frozen, 'image')}, the same on every machine of a kind."
     if _kind(manifest) == "generator":
         told += " `ds.fresh(samples_per_class=100)` draws new images for every epoch."
+    if manifest.labels.kind == "soft":
+        which = "either" if manifest.labels.head else "the stored set"
+        told += f' `.with_labels("soft")` gives {which} soft labels.'
     return _Ours(f"{told} `gendata view` shows them.")
 
 

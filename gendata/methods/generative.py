@@ -127,7 +127,10 @@ class Generative(Method):
             self.law.prepare()
             return
         mean, variance = self._encode_all()
-        rows = fit_law(self.law, mean, variance, self.real.y, seed=self.seed, codes_from=self.config.codes_from)
+        group = self.ipc if self.config.frozen_choice == "group" else 0
+        rows = fit_law(
+            self.law, mean, variance, self.real.y, seed=self.seed, codes_from=self.config.codes_from, group=group
+        )
         if rows is not None:
             self.encoded = rows
 

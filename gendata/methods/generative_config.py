@@ -9,6 +9,7 @@ import msgspec
 from gendata.augmentation.dsa import Dsa
 from gendata.generators.label_head import LabelHeadConfig
 from gendata.losses.objective import Term
+from gendata.methods.code_order import FrozenChoice
 from gendata.methods.embedding_pool import PoolKind
 from gendata.methods.latent_fit import CodeOrigin
 
@@ -70,6 +71,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     anchor_weight: float = 0.0  # of the samples that codes encode, pixel by pixel, beside matching; as `refine_steps`
 
     frozen_weight: float = 0.0  # of the frozen set's terms beside those of samples, while matching; as `frozen_steps`
+    # Which codes are the frozen set before that: those that cover their class, or a group with its statistics.
+    frozen_choice: FrozenChoice = "covering"
     frozen_steps: int = 0  # on the codes of the frozen set alone, to stand for its class; needs `frozen: codes`
     frozen_lr: float = 0.02
     frozen_losses: tuple[Term, ...] = _FROZEN_LOSSES  # the frozen set is stored, not sampled: estimators are plain

@@ -10,33 +10,41 @@ from torch import Tensor
 from gendata.latents.codebook import Codebook
 from gendata.latents.law import LatentLaw
 from gendata.latents.mixture import Mixture
+from gendata.methods.code_order import covering_order, group_order
 from gendata.methods.draws import keyed_generator
 
 CodeOrigin = Literal["centres", "samples"]  # k-means centres, or the real sample nearest to each
 
 _LLOYD_ITERATIONS = 15
-_COVERING = 512  # codes put in covering order; who stores a larger frozen set wants nearly all of them
 
 
 @torch.no_grad()
 def fit_law(
-    law: LatentLaw, mean: Tensor, variance: Tensor, y: Tensor, *, seed: int, codes_from: CodeOrigin = "centres"
+    law: LatentLaw,
+    mean: Tensor,
+    variance: Tensor,
+    y: Tensor,
+    *,
+    seed: int,
+    codes_from: CodeOrigin = "centres",
+    group: int = 0,
 ) -> Tensor | None:
     """Moves the law's learned tensors onto the encoded real data; laws but codebook and mixture stay as they are.
 
     Args:
         law: its codes (or means) become k-means centres class by class; its scales what lies around them. Codes come
-            in covering order, see `covering_order`.
+            in covering order, see `covering_order`, or after a chosen group.
         mean, variance: (N, dim) of each real sample's posterior.
         y: (N,) labels.
         codes_from: of a codebook. "samples": a code is the encoding of one real sample, and the scales are those of
             the posterior alone.
+        group: so many codes come first that together are most like all of their class, see `group_order`; 0: none.
 
     Returns:
         (classes, codes) int64: the row of the real sample that each code encodes; None where codes are no samples.
     """
     if isinstance(law, Codebook):
-        chosen = [_fit_codes(law, c, mean, variance, (y == c).nonzero()[:, 0], seed, codes_from)
+        chosen = [_fit_codes(law, c, mean, variance, (y == c).nonzero()[:, 0], seed, codes_from, group)
                   for c in range(law.num_classes)]  # fmt: skip
         law.prepare()
         return torch.stack(chosen) if codes_from == "samples" else None
@@ -48,7 +56,7 @@ def fit_law(
 
 
 def _fit_codes(
-    law: Codebook, c: int, mean: Tensor, variance: Tensor, rows: Tensor, seed: int, codes_from: CodeOrigin
+    law: Codebook, c: int, mean: Tensor, variance: Tensor, rows: Tensor, seed: int, codes_from: CodeOrigin, group: int
 ) -> Tensor:
     """Fits the codes of class c; the real rows nearest to them, in the same order."""
     points = mean[rows]
@@ -60,7 +68,12 @@ def _fit_codes(
         centres = points[nearest]
     else:
         around = around + (points - centres[assigned]).square()
-    order = covering_order(centres, members.clamp_min(1))
+    weights = members.clamp_min(1)
+    if group:
+        size = min(group, len(centres))
+        order = group_order(centres, weights, size=size, rng=keyed_generator(seed, "group", c))
+    else:
+        order = covering_order(centres, weights)
     law.codes[c] = centres[order]
     law.scales[c] = around.mean(0).sqrt()
     return rows[nearest[order]]
@@ -81,30 +94,6 @@ def nearest_members(points: Tensor, centres: Tensor, assigned: Tensor) -> Tensor
     members = torch.bincount(assigned, minlength=len(centres))
     first = (members.cumsum(0) - members).clamp_max(len(points) - 1)
     return torch.where(members > 0, by_cluster[first], torch.cdist(centres, points).argmin(1))
-
-
-def covering_order(points: Tensor, weights: Tensor, *, most: int = _COVERING) -> Tensor:
-    """Indices (N,) of which every prefix covers the points well: greedy k-medoids.
-
-    Each next point is the one that lowers most the weighted sum of squared distances to the nearest point already
-    taken (facility location; greedy is within 1 - 1/e of the best, Nemhauser et al. 1978). After `most` points the
-    others follow in their own order.
-
-    Args:
-        points: (N, dim).
-        weights: (N,) how many samples each point stands for.
-    """
-    cost = torch.cdist(points, points).square() * weights[:, None]  # [i, j]: of serving i by j
-    served = cost.max(1).values
-    taken: list[int] = []
-    for _ in range(min(most, len(points))):
-        gain = (served[:, None] - cost).clamp_min(0).sum(0)
-        gain[taken] = -1
-        taken.append(int(gain.argmax()))
-        served = torch.minimum(served, cost[:, taken[-1]])
-    rest = torch.ones(len(points), dtype=torch.bool, device=points.device)
-    rest[taken] = False
-    return torch.cat([torch.tensor(taken, dtype=torch.int64, device=points.device), rest.nonzero()[:, 0]])
 
 
 def k_means(points: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

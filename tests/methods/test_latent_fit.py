@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gendata.latents.codebook import Codebook, CodebookConfig
-from gendata.methods.latent_fit import covering_order, fit_law, k_means, nearest_members
+from gendata.methods.latent_fit import fit_law, k_means, nearest_members
 
 
 def clustered(num_clusters: int = 6, members: int = 20) -> torch.Tensor:
@@ -17,24 +17,6 @@ def clustered(num_clusters: int = 6, members: int = 20) -> torch.Tensor:
 def two_classes() -> tuple[torch.Tensor, torch.Tensor]:
     points = clustered()
     return torch.cat([points, points + 100]), torch.arange(2).repeat_interleave(len(points))
-
-
-def test_the_first_points_of_a_covering_order_are_one_of_every_cluster() -> None:
-    points = clustered()
-    order = covering_order(points, torch.ones(len(points)))
-    assert sorted((order[:6] // 20).tolist()) == [0, 1, 2, 3, 4, 5]
-    assert sorted(order.tolist()) == list(range(len(points)))
-
-
-def test_a_heavy_point_comes_first() -> None:
-    points = torch.tensor([[0.0], [1.0], [10.0]])
-    assert covering_order(points, torch.tensor([1, 1, 1000]))[0] == 2
-
-
-def test_after_the_covered_ones_the_rest_keeps_its_order() -> None:
-    order = covering_order(clustered(), torch.ones(120), most=6)
-    assert order[6:].tolist() == sorted(order[6:].tolist())
-    assert len(set(order.tolist())) == 120
 
 
 def test_the_nearest_members_of_clusters_are_different_points_of_their_own_cluster() -> None:
@@ -62,3 +44,16 @@ def test_codes_of_centres_carry_the_spread_around_them() -> None:
     law = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)
     assert fit_law(law, mean, torch.full_like(mean, 0.04), y, seed=0) is None
     assert bool((law.scales > 0.2).all())
+
+
+def test_a_group_that_is_like_its_class_comes_first() -> None:
+    mean, y = two_classes()
+    laws = {}
+    for group in (0, 3):
+        laws[group] = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)
+        fit_law(laws[group], mean, torch.full_like(mean, 0.04), y, seed=0, group=group)
+    covering, grouped = (laws[group].codes.detach() for group in (0, 3))
+    assert torch.equal(covering.sort(1).values, grouped.sort(1).values)  # the same codes in another order
+    for c in range(2):
+        away = [(codes[c, :3].mean(0) - codes[c].mean(0)).norm() for codes in (covering, grouped)]
+        assert away[1] <= away[0]
