@@ -260,10 +260,15 @@ class _Training:
     def __init__(self, job: _Job, stage: Stage) -> None:
         from torch.optim.swa_utils import AveragedModel
 
+        from gendata.generators.generator import Generator
+        from gendata.latents.law import LatentLaw
+
         self.job, self.stage, self.done = job, stage, 0
         self.module = job.method.trainable(stage)
         self.optimiser = _optimiser(stage, self.module, job.method.opponent(stage))
         self.average = AveragedModel(self.module, multi_avg_fn=_moving_average) if stage.averaged else None
+        drawing = any(isinstance(part, Generator | LatentLaw) for part in self.module.modules())
+        self.is_pictured = stage.averaged and drawing
 
     def load(self, saved: Saved) -> None:
         from gendata.checkpoint import restore, restore_optimiser
@@ -291,7 +296,7 @@ class _Training:
                 _check_finite(told, self.stage, self.done)
                 if main:
                     folder.write_stats({"stage": self.stage.name, "step": self.done, **told})
-            if main and self.average and self.done % max(1, self.stage.num_steps // _PICTURES) == 0:
+            if main and self.is_pictured and self.done % max(1, self.stage.num_steps // _PICTURES) == 0:
                 folder.write_picture(f"{self.stage.name}-{self.done:06d}.png", self._picture())
             begun = time.monotonic()
             if main and begun - saved_at > max(_CHECKPOINT_SEC, saving_sec / _CHECKPOINT_SHARE):
@@ -341,8 +346,9 @@ class _Training:
 
         accelerator, stage = self.job.accelerator, self.stage
         cosine = 0.5 * (1 + math.cos(math.pi * self.done / stage.num_steps))
+        warm = min(1.0, (self.done + 1) / max(1, stage.warmup_steps))
         for group in self.optimiser.param_groups:
-            group["lr"] = group["first_lr"] * (stage.final_lr_share + (1 - stage.final_lr_share) * cosine)
+            group["lr"] = warm * group["first_lr"] * (stage.final_lr_share + (1 - stage.final_lr_share) * cosine)
         self.optimiser.zero_grad(set_to_none=True)
         bf16 = self.job.recipe.precision == "bf16"
         with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):

@@ -71,6 +71,7 @@ def propose_recipe(
             options={
                 "network": network,
                 "reconstruct_steps": steps,
+                "reconstruct_warmup": min(100, steps),
                 "steps": steps // 2,
                 "classes_per_step": min(10, spec.num_classes),
                 "samples_per_class": 16,

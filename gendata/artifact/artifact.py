@@ -298,7 +298,13 @@ class CondensedArtifact:
         head, micro_batch = self._parts.head, self.manifest.sampling.micro_batch
         assert head is not None, "a manifest with a head has its tensors"
         pieces = latent_pieces(self.law, key, micro_batch=micro_batch)
-        return torch.cat([head_probabilities(head, z, y, micro_batch=micro_batch) for z, y in pieces])
+        labels = torch.cat([head_probabilities(head, z, y, micro_batch=micro_batch) for z, y in pieces])
+        if not labels.isfinite().all():
+            raise ArtifactError(
+                "its label head gives labels that are not finite", where=str(self.path), expected="probabilities",
+                remedy="Use hard labels, and tell the publisher.",
+            )  # fmt: skip
+        return labels
 
     @cached_property
     def _parts(self) -> _Parts:
@@ -311,7 +317,7 @@ class CondensedArtifact:
         parts = _Parts(
             generator,
             law,
-            load_head(self.manifest, tensors, law),
+            load_head(self.manifest, tensors, law, where=str(self.path / layout.MANIFEST)),
             soft_labels=tensors.get(SOFT_LABELS),
             whitener=Whitener(tensors[WHITENING_MEAN], tensors[WHITENING_MATRIX]) if stored else None,
         )

@@ -116,7 +116,7 @@ def _view(manifest: Manifest, rows: Sequence[Mapping[str, Any]], *, name: str) -
         "remaking": _remaking(manifest, language),
         "recipe_language": _Ours(language),
         "recipe_code": _Ours(code),
-        "commands": _Ours("\n".join(_commands(read, name=name))),
+        "commands": _Ours("\n".join(_commands(read, name=name, ipc=manifest.frozen.ipc))),
         "rights": list(_rights(manifest)),
         "facts": list(_facts(manifest)),
     }
@@ -206,7 +206,8 @@ def _fresh_text(manifest: Manifest, rows: Sequence[CardRow]) -> str:
     seen = f" (here {fresh.distinct} different ones)" if fresh is not None and fresh.num_distinct else ""
     return (
         f"Newly drawn images show a network many more different images{seen} than the {manifest.num_frozen:,} of the "
-        f"stored set. Only the row frozen may stand beside numbers published at IPC {manifest.frozen.ipc}."
+        f"stored set. Only the row frozen({manifest.num_frozen}) may stand beside numbers published at "
+        f"IPC {manifest.frozen.ipc}."
     )
 
 
@@ -262,23 +263,27 @@ def _names(recipe: Mapping[str, Any]) -> list[object]:
     return [part.get("name") if isinstance(part, dict) else None for part in parts]
 
 
-def _commands(rows: Iterable[CardRow], *, name: str) -> Iterator[str]:
-    """Commands that measure the rows again, one per protocol and network; none for words that are no plain names."""
+def _commands(rows: Iterable[CardRow], *, name: str, ipc: int) -> Iterator[str]:
+    """Commands that measure the rows again, one per protocol, network and IPC.
+
+    None for words that are no plain names.
+    """
     fetched = bool(_WORD.fullmatch(name)) and name != _HERE
-    groups: dict[tuple[str, str, int | None], list[str]] = {}
+    groups: dict[tuple[str, str, int | None, int | None], list[str]] = {}
     for row in rows:
         option = row.mode.partition("(")[0] if row.row == "artifact" else row.row
-        names = groups.setdefault((row.protocol, row.network, row.n), [])
+        names = groups.setdefault((row.protocol, row.network, row.n, None if row.ipc == ipc else row.ipc), [])
         if _WORD.fullmatch(option) and option not in names:
             names.append(option)
     place = "ARTIFACT" if fetched else "."
     if groups and fetched:
         yield f"gendata pull {name} --out {place}"
-    for (protocol, network, n), names in groups.items():
+    for (protocol, network, n, other_ipc), names in groups.items():
+        sized = "" if other_ipc is None else f" --ipc {other_ipc}"
         if names and n and _WORD.fullmatch(protocol) and _WORD.fullmatch(network):
             yield (
                 f"gendata evaluate {place} --protocol {shlex.quote(protocol)} --networks {shlex.quote(network)} "
-                f"--runs {n} \\\n    --rows {shlex.quote(','.join(names))}"
+                f"--runs {n}{sized} \\\n    --rows {shlex.quote(','.join(names))}"
             )
 
 

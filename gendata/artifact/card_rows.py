@@ -30,6 +30,8 @@ class CardRow:
     mode: str
     protocol: str
     network: str
+    ipc: int | None
+    labels: str  # that students learned: "hard", "soft", "teacher"
     mean: float | None  # fraction of the test set
     std: float
     n: int | None  # networks
@@ -49,7 +51,8 @@ class CardRow:
     @property
     def name(self) -> str:
         """What the table calls it."""
-        return f"this artifact, {self.mode}" if self.row == "artifact" else self.row
+        told = f"this artifact, {self.mode}" if self.row == "artifact" else self.row
+        return f"{told}, soft labels" if self.labels == "soft" else told
 
     @property
     def accuracy(self) -> str:
@@ -80,6 +83,8 @@ def read_rows(rows: Iterable[Mapping[str, Any]], *, artifact_id: str) -> list[Ca
             mode=_text(row, "mode"),
             protocol=_text(row, "protocol"),
             network=_text(row, "network"),
+            ipc=_whole(row.get("ipc")),
+            labels=_text(row, "labels") if "labels" in row else "hard",
             mean=_number(row.get("mean")),
             std=_number(row.get("std")) or 0.0,
             n=_whole(row.get("n")),
@@ -170,9 +175,15 @@ def _doubts(main: Sequence[CardRow]) -> Iterator[tuple[str, str]]:
 
 
 def _comparable(rows: Sequence[CardRow]) -> list[CardRow]:
-    """Rows of the first artifact row's protocol and network: these alone may share a sentence."""
+    """Rows of the first artifact row's protocol, network and IPC: these alone may share a sentence.
+
+    All real data are no matter of IPC.
+    """
     first = next((row for row in rows if row.row == "artifact"), rows[0] if rows else None)
-    return [row for row in rows if first and (row.protocol, row.network) == (first.protocol, first.network)]
+    if first is None:
+        return []
+    same_loop = [row for row in rows if (row.protocol, row.network) == (first.protocol, first.network)]
+    return [row for row in same_loop if row.ipc == first.ipc or row.kind == "real-full"]
 
 
 def _of_kind(rows: Iterable[CardRow], kind: str) -> CardRow | None:

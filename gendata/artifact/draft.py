@@ -13,6 +13,7 @@ from gendata.artifact import layout
 from gendata.artifact.card import render_card
 from gendata.artifact.manifest import (
     Frozen,
+    Head,
     Imported,
     Labels,
     LatentPart,
@@ -133,7 +134,7 @@ def _labels(draft: Draft) -> Labels:
     if draft.soft_labels is not None and draft.label_head is not None:
         raise ArtifactError("soft labels are stored, and a head makes them", expected="one of both")
     soft = draft.soft_labels is not None or draft.label_head is not None
-    head = draft.label_head.config if draft.label_head else None
+    head = Head(config=draft.label_head.config, revision=draft.label_head.revision) if draft.label_head else None
     return Labels(kind="soft" if soft else "hard", values=draft.label_values, head=head)
 
 

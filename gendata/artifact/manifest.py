@@ -57,6 +57,13 @@ class LatentPart(Part, frozen=True, kw_only=True):
     rng: str  # scheme of the random numbers
 
 
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The label head whose tensors are `labels.head.*`."""
+
+    config: LabelHeadConfig
+    revision: int  # of the code behind it, as a generator's
+
+
 class Labels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """hard: the class alone. soft: also the tensor `labels.soft` (frozen images, classes), or a head for all images."""
 
@@ -64,7 +71,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # Of soft labels. probabilities: rows sum to 1; logits: softmax makes them so; targets: of a squared error, largest
     # at the class.
     values: Literal["probabilities", "logits", "targets"] = "probabilities"
-    head: LabelHeadConfig | None = None  # what makes them of a latent, by the tensors `labels.head.*`
+    head: Head | None = None  # what makes them of a latent
 
     @property
     def told(self) -> str:
@@ -313,6 +320,9 @@ def _space_faults(manifest: Manifest) -> Iterator[str]:
         yield f"labels.values is {manifest.labels.values!r}, which hard labels have not"
     if manifest.labels.head and (manifest.labels.kind, manifest.labels.values) != ("soft", "probabilities"):
         yield f"labels.head makes soft probabilities, labels are {manifest.labels.kind} {manifest.labels.values}"
+    label_bytes = 4 * manifest.num_frozen * manifest.spec.num_classes
+    if manifest.labels.head and label_bytes > MAX_FROZEN_BYTES:
+        yield f"soft labels of the frozen set would take {label_bytes} bytes, expected at most {MAX_FROZEN_BYTES}"
     if training is not None and training.lr is not None and not 0 < training.lr < math.inf:
         yield f"training.lr is {training.lr}, expected above 0"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from gendata.artifact.manifest import Manifest, Part
+from gendata.artifact.manifest import Manifest
 from gendata.errors import ArtifactError, RecipeError, UnsupportedVersionError
 from gendata.generators.generator import Generator
 from gendata.generators.label_head import LabelHead
@@ -34,7 +34,7 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
     """
     with torch.device("meta"), _Uninitialised():
         generator, law = _build(manifest, where=where)
-        head = _head(manifest, law)
+        head = _head(manifest, law, where=where)
     expected = _expected(manifest, generator, law, head)
     found = {entry.name: (entry.shape, entry.dtype == "u8") for entry in manifest.weights.tensors}
     faults = list(_differences(expected, found))
@@ -44,7 +44,7 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
         more = f"; and {len(faults) - _MAX_FAULTS_TOLD} more" if len(faults) > _MAX_FAULTS_TOLD else ""
         raise ArtifactError("; ".join(faults[:_MAX_FAULTS_TOLD]) + more, where=f"{where}: weights.tensors")
     check_noise(generator, law, where=f"{where}: latent.config.noise")
-    check_work(generator, law, micro_batch=manifest.sampling.micro_batch, where=where)
+    check_work(generator, law, head, micro_batch=manifest.sampling.micro_batch, where=where)
 
 
 def check_noise(generator: Generator, law: LatentLaw, *, where: str) -> None:
@@ -61,8 +61,10 @@ def check_noise(generator: Generator, law: LatentLaw, *, where: str) -> None:
         )
 
 
-def check_work(generator: Generator, law: LatentLaw, *, micro_batch: int, where: str) -> None:
-    """Bounds what it costs to draw the latents of one micro-batch and to call the generator.
+def check_work(
+    generator: Generator, law: LatentLaw, head: LabelHead | None = None, *, micro_batch: int, where: str
+) -> None:
+    """Bounds what it costs to draw the latents of one micro-batch and to call the generator and the label head.
 
     Raises:
         ArtifactError: a micro-batch takes too many multiply-accumulates or too much memory.
@@ -70,6 +72,9 @@ def check_work(generator: Generator, law: LatentLaw, *, micro_batch: int, where:
     macs = micro_batch * generator.macs_per_image()
     num_bytes = 4 * micro_batch * generator.activation_values_per_image()
     drawn_bytes = _BYTES_PER_DRAW * micro_batch * (law.num_uniforms + law.num_normals)
+    if head is not None:
+        macs += micro_batch * head.macs_per_label()
+        num_bytes = max(num_bytes, 8 * micro_batch * head.values_per_label())
     for what, value, most in (
         ("multiply-accumulates", macs, MAX_MACS),
         ("bytes of activations", num_bytes, MAX_ACTIVATION_BYTES),
@@ -94,12 +99,13 @@ def load_modules(manifest: Manifest, tensors: Mapping[str, Tensor], *, where: st
     return generator, law
 
 
-def load_head(manifest: Manifest, tensors: Mapping[str, Tensor], law: LatentLaw) -> LabelHead | None:
-    """The label head, as `load_modules` gives the others; None: the artifact has none."""
+def load_head(manifest: Manifest, tensors: Mapping[str, Tensor], law: LatentLaw, *, where: str) -> LabelHead | None:
+    """The label head, as `load_modules` gives the others, but float64; None: the artifact has none."""
     with torch.device("cpu"):
-        head = _head(manifest, law)
+        head = _head(manifest, law, where=where)
     if head is not None:
         _load(head, tensors, prefix=LABEL_HEAD)
+        head.double()
     return head
 
 
@@ -140,7 +146,7 @@ def _build(manifest: Manifest, *, where: str) -> tuple[Generator, LatentLaw]:
     try:
         classes = [(reg.load(part.name, where=f"{where}: {field}.name")) for field, reg, part in kinds]
         for (field, _, part), module_class in zip(kinds, classes, strict=True):
-            _check_revision(part, module_class.revision, where=f"{where}: {field}.revision")
+            _check_revision(part.name, part.revision, module_class.revision, where=f"{where}: {field}.revision")
         configs = [reg.config(part.name, part.config, where=f"{where}: {field}") for field, reg, part in kinds]
         # Layers draw their first weights from torch's global generator, which belongs to the user.
         with torch.random.fork_rng(devices=[]):
@@ -155,20 +161,21 @@ def _build(manifest: Manifest, *, where: str) -> tuple[Generator, LatentLaw]:
         raise ArtifactError(f"the configs cannot be built ({str(error)[:200]})", where=where) from error
 
 
-def _head(manifest: Manifest, law: LatentLaw) -> LabelHead | None:
-    config = manifest.labels.head
-    if config is None:
+def _head(manifest: Manifest, law: LatentLaw, *, where: str) -> LabelHead | None:
+    head = manifest.labels.head
+    if head is None:
         return None
+    _check_revision("label head", head.revision, LabelHead.revision, where=f"{where}: labels.head.revision")
     with torch.random.fork_rng(devices=[]):
-        return LabelHead(config, num_classes=manifest.spec.num_classes, code_dim=law.dim - law.num_noise)
+        return LabelHead(head.config, num_classes=manifest.spec.num_classes, code_dim=law.dim - law.num_noise)
 
 
-def _check_revision(part: Part, revision: int, *, where: str) -> None:
-    if part.revision == revision:
+def _check_revision(name: str, found: int, revision: int, *, where: str) -> None:
+    if found == revision:
         return
-    newer = part.revision > revision
+    newer = found > revision
     raise UnsupportedVersionError(
-        f"{part.name!r} is of revision {part.revision}; this gendata makes its samples by revision {revision}",
+        f"{name!r} is of revision {found}; this gendata makes its samples by revision {revision}",
         where=where,
         remedy="Upgrade with `pip install -U gendata`, or ask the publisher for an older artifact."
         if newer

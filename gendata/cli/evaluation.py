@@ -63,7 +63,8 @@ def evaluate_command(
     runs: RunsOption = None,
     rows: RowsOption = None,
     ipc: Annotated[
-        int | None, typer.Option("--ipc", min=1, help="Images per class of a pass; none: all of the frozen set's.")
+        int | None,
+        typer.Option("--ipc", min=1, help="Images per class of a pass; none: the frozen set's. Up to info's max_ipc."),
     ] = None,
     networks: NetworksOption = None,
     teacher: TeacherOption = None,

@@ -62,6 +62,7 @@ def facts_of(artifact: CondensedArtifact) -> dict[str, Any]:
         "manifest_bytes": artifact.manifest_bytes,
         "folder_bytes": artifact.folder_bytes,
         "ipc": artifact.ipc,
+        "max_ipc": artifact.max_ipc,
         "num_classes": artifact.spec.num_classes,
         "image_shape": list(artifact.spec.shape),
         "generator": manifest.generator.name,

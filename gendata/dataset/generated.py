@@ -82,18 +82,20 @@ class GeneratedDataset(Dataset[Any]):
             ipc: 1 to `artifact.max_ipc`, which is more than `artifact.ipc` where a codebook holds more codes. None:
                 `artifact.ipc`.
 
+        As with `fresh`, the whole set with hard labels: select, shard and `with_labels` come after.
+
         Raises:
             SpecError: fewer are stored.
         """
         artifact = self.artifact
         if ipc is None or ipc == artifact.ipc:
-            return self._with(view=FrozenView(artifact))
+            return self._with(view=FrozenView(artifact), soft=False)
         check_at_least("ipc", ipc, 1)
         if ipc > artifact.ipc:
             artifact.frozen_images(np.zeros(0, dtype=np.int64), ipc=ipc)  # refuses what is not stored
-            return self._with(view=FrozenView(artifact, ipc=ipc))
+            return self._with(view=FrozenView(artifact, ipc=ipc), soft=False)
         own = np.arange(artifact.manifest.num_frozen)
-        return self._with(view=FrozenView(artifact).select(own[own % artifact.ipc < ipc]))
+        return self._with(view=FrozenView(artifact).select(own[own % artifact.ipc < ipc]), soft=False)
 
     def fresh(
         self, *, samples_per_class: int | None = None, num_samples: int | None = None, seed: int = 0

@@ -35,23 +35,22 @@ def sample_grid(
         seed: of the fresh images.
 
     Raises:
-        SpecError: more frozen images asked for than there are.
+        SpecError: more frozen images asked for than are stored.
     """
     columns = min(10, artifact.ipc) if per_class is None else per_class
     num_classes = min(artifact.spec.num_classes, _MAX_CLASSES)
-    if columns < 1 or (not fresh and columns > artifact.ipc):
+    if columns < 1 or (not fresh and columns > artifact.max_ipc):
         raise SpecError(
             f"{columns} images per class of the frozen set",
             where=str(artifact.path),
-            expected=f"1 to {artifact.ipc}",
+            expected=f"1 to {artifact.max_ipc}",
             remedy="Draw new ones instead: --fresh",
         )
     if fresh:
         index = np.arange(num_classes * columns)
         x, _ = artifact.fresh_images(index, samples_per_class=columns, seed=seed, epoch=0)
     else:
-        index = np.arange(num_classes)[:, None] * artifact.ipc + np.arange(columns)
-        x, _ = artifact.frozen_images(index.reshape(-1))
+        x, _ = artifact.frozen_images(np.arange(num_classes * columns), ipc=columns)
     return artifact.to_pictures(x).reshape(num_classes, columns, *artifact.spec.shape)
 
 

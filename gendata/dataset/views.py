@@ -110,6 +110,7 @@ class FrozenView(View):
 
     def __init__(self, artifact: CondensedArtifact, *, ipc: int | None = None) -> None:
         super().__init__(artifact, samples_per_class=artifact.ipc if ipc is None else ipc)
+        self._soft: Tensor | None = None  # labels of the whole set, once they were asked for
         key = FrozenKey(
             artifact_id=artifact.artifact_id,
             shape=(len(self), *artifact.spec.shape),
@@ -129,20 +130,20 @@ class FrozenView(View):
         return gathered_as_float(self._pixels(rows.positions), rows.positions)
 
     def soft_labels(self, rows: Rows) -> Tensor:
-        index = rows.positions
-        if self.samples_per_class == self.artifact.ipc:
-            stored = self.artifact.soft_labels
-            labels = None if stored is None else stored[torch.from_numpy(index)]
-        else:
-            labels = self.artifact.frozen_soft_labels(index, ipc=self.samples_per_class)
-        if labels is None:
+        if self.artifact.manifest.labels.kind == "hard":
             raise SpecError(
                 "the artifact has hard labels only", where=str(self.artifact.path), remedy='with_labels("hard")'
             )
-        return labels
+        if self._soft is None:
+            self._soft = self.artifact.frozen_soft_labels(ipc=self.samples_per_class)
+        assert self._soft is not None, "of an artifact with soft labels"
+        return self._soft[torch.from_numpy(rows.positions)]
 
     def set_epoch(self, epoch: int) -> None:
         _checked_epoch(epoch)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_soft": None}  # derived
 
     def describe(self) -> str:
         return f"frozen, {self.samples_per_class} per class"

@@ -27,7 +27,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "implemented"  # of the protocol; or exact
     split: str = "test"  # whose images scored it; "validation": held out of train, for choices, never a result
     selects_on_test: bool = False  # the accuracy was picked by looking at test data
-    labels: str = "hard"  # or "soft" (stored), "teacher"
+    labels: str = "hard"  # or "soft" (the artifact's own), "teacher"
     seeds: tuple[int, ...]  # one per network: decides everything random about it
     reported: tuple[float, ...] = ()  # accuracy of each network, as the protocol selects; `mean` and `std` are theirs
     last: tuple[float, ...]  # after its last pass
@@ -102,7 +102,7 @@ def cells_of(row: Row, *, several: bool = False) -> list[str]:
     return [
         *([row.protocol, row.network] if several else []),
         row.name,
-        row.mode,
+        f"{row.mode}, soft labels" if row.labels == "soft" else row.mode,
         f"{100 * row.mean:.1f}{spread}{picked}",
         str(row.n),
         "-" if row.bytes is None else f"{row.bytes:,}",

@@ -33,7 +33,8 @@ def export_artifact(
         out: a name that does not exist yet, or this very export, killed or finished.
         fresh: so many new samples per class. None: the frozen set, IPC per class.
         seed, epoch: of fresh samples.
-        labels: None: soft ones where the artifact has them for these samples, else classes.
+        labels: None: soft ones where the artifact has them for these samples, else classes. A head's are left out
+            where the layout has no place for them: they can be made again, stored ones would be lost.
         num_shards, num_proc, on_progress: see `Exporter`.
 
     Returns:
@@ -54,6 +55,12 @@ def export_artifact(
         dataset.set_epoch(epoch)
     elif seed or epoch:
         raise SpecError(f"seed is {seed} and epoch is {epoch}, and the frozen set has neither", expected="fresh=N too")
-    if labels is None and (opened.has_fresh_soft_labels if fresh is not None else opened.soft_labels is not None):
+    if labels is None and _wants_soft(opened, exporter, fresh=fresh is not None):
         labels = "soft"
     return exporter.write(dataset if labels is None else dataset.with_labels(labels), out)
+
+
+def _wants_soft(artifact: CondensedArtifact, exporter: Exporter, *, fresh: bool) -> bool:
+    if artifact.has_fresh_soft_labels:
+        return exporter.holds_soft
+    return artifact.manifest.labels.kind == "soft" and not fresh

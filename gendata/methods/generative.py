@@ -25,9 +25,10 @@ The last share of the steps of refine, match and freeze computes with weights an
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
-from gendata.errors import SpecError
+from gendata.errors import RecipeError, SpecError
 from gendata.generators.generator import Generator
 from gendata.generators.label_head import LabelHead
 from gendata.latents.codebook import Codebook
@@ -50,6 +51,8 @@ from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import stored_weights
 
+_CHECKED_EVERY = 100  # steps of reconstruct
+_LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
 
@@ -68,8 +71,9 @@ class Generative(Method):
             raise SpecError(
                 f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
             )
-        for name in ("frozen_weight", "frozen_steps"):
-            if getattr(config, name) and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
+        trained = {"frozen_weight": config.frozen_weight, "frozen_steps": config.frozen_steps}
+        for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
+            if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
                 raise SpecError(
                     "latents whose frozen set is drawn", where=f"method generative: {name}",
                     expected="codebook with `frozen: codes`",
@@ -102,7 +106,13 @@ class Generative(Method):
         pool_steps = c.networks * self.pool.steps_per_network
         stages = (
             Stage(name="pool", num_steps=pool_steps, lr=c.network_lr, final_lr_share=1.0, averaged=False),
-            Stage(name="reconstruct", num_steps=c.reconstruct_steps, lr=c.reconstruct_lr, betas=(0.9, 0.99)),
+            Stage(
+                name="reconstruct",
+                num_steps=c.reconstruct_steps,
+                lr=c.reconstruct_lr,
+                warmup_steps=c.reconstruct_warmup,
+                betas=(0.9, 0.99),
+            ),
             Stage(name="refine", num_steps=c.refine_steps, lr=c.refine_lr, betas=(0.9, 0.99)),
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
@@ -161,7 +171,7 @@ class Generative(Method):
         if stage.name == "pool":
             return self._train_network(i, rng)
         if stage.name == "reconstruct":
-            return self._reconstruct(i / max(stage.num_steps, 1), rng)
+            return self._reconstruct(i, i / max(stage.num_steps, 1), rng)
         if stage.name == "label":
             return self._label(i, rank)
         weights = _Weights(self, rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
@@ -182,12 +192,14 @@ class Generative(Method):
 
     # reconstruct
 
-    def _reconstruct(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+    def _reconstruct(self, i: int, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         c = self.config
         x, y = self.real.batch(c.reconstruct_batch, rng)
         mean, log_var = (t.float() for t in self.encoder(x, y))
         noise = torch.randn(mean.shape, generator=rng).to(mean.device)
         out = self.generator(mean + (log_var / 2).exp() * noise, y).float()
+        if i % _CHECKED_EVERY == _CHECKED_EVERY - 1:
+            _check_differ(out, x, step=i + 1)
         nats = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1).mean()
         target_nats = c.bits * math.log(2) * min(1.0, 0.3 + 1.4 * progress)
         return {"rate": c.rate_weight * (nats - target_nats).abs(), **self._distances(out, x, rng)}
@@ -297,15 +309,23 @@ class Generative(Method):
     def label_head(self) -> LabelHead | None:
         return self.head
 
+    @cached_property
+    def _as_stored(self) -> tuple[_Weights, LatentLaw]:
+        """Generator and law as the artifact will give them back; asked for when nothing moves them any more."""
+        weights, law = _Weights(self, rounded=True), copy.deepcopy(self.law)
+        law.load_state_dict({**law.state_dict(), **weights.of_law})
+        law.prepare()
+        return weights, law
+
     def _label(self, i: int, rank: int) -> dict[str, Tensor]:
         """KL divergence of the head's answers from the networks', in nats."""
         c, head = self.config, self.head
         assert head is not None
         rng = keyed_generator(self.seed, "label", i, rank)
         y = torch.randint(self.real.spec.num_classes, (c.label_batch,), generator=rng).to(self.real.y.device)
+        weights, law = self._as_stored
         with torch.no_grad():
-            weights = _Weights(self, rounded=True)
-            z = draw_latents(self.law, y, seed=self.seed, stream=f"label-{rank}", step=i, forward=weights.latents)
+            z = draw_latents(law, y, seed=self.seed, stream=f"label-{rank}", step=i)
             x = weights.generate(z, y)
             said = self.pool.mean_answer(self.real.normalised(x), temperature=c.label_temperature)
         given = head(z, y).float().log_softmax(1)
@@ -335,6 +355,20 @@ class _Weights:
     @property
     def codes(self) -> Tensor:
         return self._law_weights["codes"]
+
+    @property
+    def of_law(self) -> dict[str, Tensor]:
+        return self._law_weights
+
+
+def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:
+    """That images of different codes differ, where the real ones do; a generator that died never comes back."""
+    if len(out) > 1 and float(out.detach().std(0).max()) < _LEAST_SPREAD and float(x.std(0).max()) > _LEAST_SPREAD:
+        raise RecipeError(
+            f"the generator makes one image of every code, after {step} steps of stage 'reconstruct'",
+            where="method generative",
+            remedy="Set reconstruct_warmup to 100, or lower reconstruct_lr; then run again with another --out.",
+        )
 
 
 def _own_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ _MOST = {
     "samples_per_class": _MAX_BATCH,
     "real_per_class": _MAX_BATCH,
     "reconstruct_steps": 10**8,
+    "reconstruct_warmup": 10**8,
     "refine_steps": 10**8,
     "steps": 10**8,
     "frozen_steps": 10**8,
@@ -54,6 +55,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reconstruct_steps: int = 4000  # 0: match from noise, as most of the field does
     reconstruct_batch: int = 128
     reconstruct_lr: float = 2.0e-3
+    reconstruct_warmup: int = 0  # steps over which that rate is reached; wide generators may go black without
     feature_weight: float = 0.5  # of reconstructing features beside pixels
     bits: float = 25.0  # rate of the latent code, bits per image
     rate_weight: float = 2.0e-3  # per nat of distance from that rate
@@ -89,6 +91,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in (
             "networks",
             "reconstruct_steps",
+            "reconstruct_warmup",
             "refine_steps",
             "steps",
             "anchor_weight",
@@ -123,6 +126,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("network_ages must not be empty while networks is above 0")
         if self.pool == "interpolated" and not self.networks:
             raise ValueError("pool 'interpolated' needs networks above 0")
+        if self.frozen_choice != "covering" and not self.reconstruct_steps:
+            raise ValueError("frozen_choice needs reconstruct_steps above 0, which give the codes")
         if self.label_steps and not self.networks:
             raise ValueError("label_steps needs networks above 0, which give the labels")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share

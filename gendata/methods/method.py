@@ -46,7 +46,8 @@ class Stage:
 
     name: str
     num_steps: int
-    lr: float  # at the first step
+    lr: float  # at the first step after the warm-up
+    warmup_steps: int = 0  # over which the rate rises from 0 to that
     final_lr_share: float = 0.0  # of `lr`, reached along a cosine
     optimiser: Literal["adam", "sgd"] = "adam"
     betas: tuple[float, float] = (0.9, 0.99)  # of adam

@@ -72,7 +72,7 @@ def _tables(
     artifact: CondensedArtifact, folder: Path, most: int, on_progress: OnProgress | None
 ) -> tuple[Table, dict[str, Path]]:
     """The frozen set as parquet files, by name; a preview of one that takes more than `most` bytes."""
-    soft = artifact.soft_labels is not None
+    soft = artifact.manifest.labels.kind == "soft"
     published = _published_tables(artifact)
     num_bytes = sum(path.stat().st_size for path in published.values())
     if 0 < num_bytes <= most:

@@ -198,3 +198,20 @@ def test_an_absent_card_stays_absent(artifact):
     (artifact.path / "README.md").unlink()
     annotate(artifact.path, license="MIT")
     assert not (artifact.path / "README.md").exists()
+
+
+def test_rows_of_another_ipc_share_no_sentence_and_are_remade_at_their_own(artifact):
+    rows = [
+        row_of(artifact, mode="frozen(15)", mean=0.7, ipc=5),
+        row_of(artifact, mode="frozen(120)", mean=0.9, ipc=40),
+        row_of(artifact, name="random-real", mode="real", mean=0.6, ipc=5),
+        row_of(artifact, name="real-stream", mode="real", mean=0.8, ipc=5),
+    ]
+    text = render_card(artifact.manifest, rows).decode()
+    assert "recognises 70.0 %" in text and "10.0 points are lost" in text
+    assert "--ipc 40" in text and text.count("--ipc") == 1
+
+
+def test_rows_of_soft_labels_say_so(artifact):
+    text = render_card(artifact.manifest, [row_of(artifact, labels="soft"), row_of(artifact, mode="fresh")]).decode()
+    assert text.count("soft labels") == 1

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from gendata.artifact import modules
 from gendata.artifact.artifact import CondensedArtifact, Draft, open_artifact, save_artifact
-from gendata.errors import ArtifactError, SpecError
+from gendata.errors import ArtifactError, SpecError, UnsupportedVersionError
 from gendata.generators.label_head import LabelHead, LabelHeadConfig
 
 FRESH = {"samples_per_class": 7, "seed": 3, "epoch": 2}
@@ -46,6 +47,10 @@ def test_every_image_has_a_soft_label_and_the_stored_set_the_same_one_again(labe
     assert first is not None and torch.equal(first, soft.unflatten(0, (3, 5))[:, :2].flatten(0, 1))
 
 
+def test_the_card_says_which_images_have_soft_labels(labelled: CondensedArtifact) -> None:
+    assert '`.with_labels("soft")` gives either soft labels' in (labelled.path / "README.md").read_text()
+
+
 def test_the_label_of_a_new_image_is_its_own_in_any_company(labelled: CondensedArtifact) -> None:
     whole = labelled.fresh_soft_labels(np.arange(21), **FRESH)
     some = np.array([20, 0, 9])
@@ -78,13 +83,16 @@ def test_stored_labels_and_a_head_are_one_too_many(make_draft: Callable[..., Dra
         save_artifact(tmp_path / "both", make_draft(label_head=head_of(), soft_labels=stored))
 
 
+CONFIG = {"width": 4, "class_dim": 2}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"head": {"width": 9, "class_dim": 2, "revision": 1}}, "labels.head.hidden.weight' has shape"),
-        ({"head": {"width": 4, "class_dim": 2, "revision": 2}}, "revision must be 1"),
-        ({"head": {"width": 4, "class_dim": 2, "revision": 1, "depth": 3}}, "unknown field"),
-        ({"head": {"width": 10**9, "class_dim": 2, "revision": 1}}, "width must be 1 to 4096"),
+        ({"head": {"config": {**CONFIG, "width": 9}, "revision": 1}}, "labels.head.hidden.weight' has shape"),
+        ({"head": {"config": CONFIG, "revision": 2}}, "'label head' is of revision 2"),
+        ({"head": {"config": {**CONFIG, "depth": 3}, "revision": 1}}, "unknown field"),
+        ({"head": {"config": {**CONFIG, "width": 10**9}, "revision": 1}}, "width must be 1 to 4096"),
         ({"values": "logits"}, "makes soft probabilities"),
         ({"kind": "hard"}, "makes soft probabilities"),
         ({"head": None}, "belongs to nothing"),
@@ -92,5 +100,30 @@ def test_stored_labels_and_a_head_are_one_too_many(make_draft: Callable[..., Dra
 )
 def test_a_forged_head_is_refused(forged: Callable[..., Path], change: dict[str, Any], message: str) -> None:
     folder = forged(lambda fields: fields["labels"].update(change))
-    with pytest.raises(ArtifactError, match=message):
+    with pytest.raises((ArtifactError, UnsupportedVersionError), match=message):
         open_artifact(folder)
+
+
+def test_more_labels_than_anybody_can_hold_are_refused(forged: Callable[..., Path]) -> None:
+    def one_pixel_each(fields: dict[str, Any]) -> None:
+        fields["spec"].update(height=1, width=1)
+        fields["frozen"].update(ipc=10**9)
+
+    folder = forged(one_pixel_each)
+    with pytest.raises(ArtifactError, match="soft labels of the frozen set would take"):
+        open_artifact(folder)
+
+
+def test_a_head_that_takes_too_much_is_refused(labelled: CondensedArtifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    macs = 8 * labelled.generator.macs_per_image()  # of a micro-batch, without the head
+    monkeypatch.setattr(modules, "MAX_MACS", macs)
+    with pytest.raises(ArtifactError, match="multiply-accumulates"):
+        open_artifact(labelled.path)
+
+
+def test_labels_that_are_no_numbers_are_never_handed_out(make_draft: Callable[..., Draft], tmp_path: Path) -> None:
+    draft = make_draft(latent="codebook", latent_options={"dim": 6, "codes": 8}, label_head=head_of(), storage="f32")
+    draft.law.scales.data.fill_(3e38)  # times a normal number: beyond float32
+    broken = save_artifact(tmp_path / "broken", draft)
+    with pytest.raises(ArtifactError, match="not finite"):
+        broken.fresh_soft_labels(np.arange(21), **FRESH)

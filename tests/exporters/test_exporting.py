@@ -245,6 +245,7 @@ def test_new_samples_have_a_label_heads_soft_labels_unless_hard_ones_are_asked_f
     assert not (tmp_path / "b" / "soft_labels.npy").exists()
     export_artifact(headed_artifact, format="numpy", out=tmp_path / "c")
     assert np.array_equal(np.load(tmp_path / "c" / "soft_labels.npy"), headed_artifact.soft_labels.numpy())
+    assert export_artifact(headed_artifact, format="image-folder", out=tmp_path / "d")  # has no place for them
 
 
 def test_options_that_would_do_nothing_are_refused(artifact: Any, tmp_path: Path) -> None:

@@ -65,3 +65,15 @@ def test_the_same_draw_gives_the_same_network(kind: PoolKind) -> None:
 def test_it_knows_the_width_of_its_networks_also_when_it_holds_none() -> None:
     none = EmbeddingPool(NAME, spec=SPEC, num_networks=0, ages=(), seed=0)
     assert none.num_features == pool("random").num_features == build_network(NAME, spec=SPEC).classifier.in_features
+
+
+def test_the_mean_answer_is_of_the_oldest_networks_at_the_temperature() -> None:
+    made = EmbeddingPool(NAME, spec=SPEC, num_networks=2, ages=(1, 3), seed=5)
+    for number, snapshot in enumerate(made.snapshots):
+        snapshot.load_state_dict(build_network(NAME, spec=SPEC, seed=40 + number).state_dict())
+    x = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    oldest = [build_network(NAME, spec=SPEC, seed=seed).eval() for seed in (41, 43)]
+    with torch.no_grad():
+        wanted = torch.stack([(network(x) / 2.0).softmax(1) for network in oldest]).mean(0)
+    torch.testing.assert_close(made.mean_answer(x, temperature=2.0), wanted)
+    assert not torch.allclose(made.mean_answer(x, temperature=1.0), wanted)

@@ -278,3 +278,48 @@ def test_a_label_head_needs_networks_that_answer() -> None:
     options = {"label_steps": 5, "networks": 0, "network_ages": []}
     with pytest.raises(RecipeError, match="label_steps needs networks"):
         METHODS.config("generative", options, where="method")
+
+
+def test_a_chosen_group_is_the_frozen_set_and_a_drawn_one_is_none() -> None:
+    quick = {"refine_steps": 0, "anchor_weight": 0.0, "reconstruct_steps": 4, "steps": 1}
+    by_choice = {}
+    for choice in ("covering", "group"):
+        recipe = refined(**quick, frozen_choice=choice)
+        latent = Choice(name="codebook", options=recipe.latent.options | {"frozen": "codes", "codes": 8})
+        job = condensation._Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None)
+        job.method.begin(None)
+        job.method.begin(next(stage for stage in job.method.stages() if stage.name == "match"))
+        by_choice[choice] = job.method.law.codes.detach().clone()
+    covering, group = by_choice["covering"], by_choice["group"]
+    assert not torch.equal(covering, group)
+    assert torch.equal(covering.flatten(1).sort().values, group.flatten(1).sort().values)  # in another order
+    with pytest.raises(SpecError, match="frozen_choice"):
+        condensation._Job(refined(**quick, frozen_choice="group").resolved(), data_root=None)
+
+
+def test_a_choice_without_codes_to_choose_from_is_refused() -> None:
+    options = {"frozen_choice": "group", "reconstruct_steps": 0}
+    with pytest.raises(RecipeError, match="frozen_choice needs reconstruct_steps"):
+        METHODS.config("generative", options, where="method")
+
+
+def test_a_generator_that_went_black_is_told_while_it_happens(tmp_path: Path) -> None:
+    dead = refined(reconstruct_steps=400, reconstruct_lr=0.3, feature_weight=0.0)
+    seen: list[int] = []
+    with pytest.raises(RecipeError, match="one image of every code") as error:
+        condensation.condense(dead, out=tmp_path / "dead", on_progress=lambda told: seen.append(told.step))
+    assert "reconstruct_warmup" in str(error.value) and max(seen) < 400
+    assert not (tmp_path / "dead").exists()
+
+
+def test_a_warm_up_reaches_the_rate_step_by_step() -> None:
+    job = condensation._Job(refined(reconstruct_steps=40, reconstruct_warmup=4, networks=0, network_ages=[],
+                                    feature_weight=0.0, fresh_share=1.0).resolved(), data_root=None)  # fmt: skip
+    stage = next(stage for stage in job.method.stages() if stage.name == "reconstruct")
+    job.method.begin(stage)
+    training = condensation._Training(job, stage)
+    rates = []
+    for _ in range(6):
+        training._step()
+        rates.append(training.optimiser.param_groups[0]["lr"] / stage.lr)
+    assert rates[:3] == pytest.approx([0.25, 0.5, 0.75], abs=0.01) and min(rates[3:]) > 0.9
