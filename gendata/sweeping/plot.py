@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gendata.errors import MissingExtraError
-from gendata.sweeping.sweep import Sweep, short
+from gendata.sweeping.sweep import NO_VARIANT, Sweep, short
 from gendata.sweeping.table import Line
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def _draw_curves(axes: Axes, lines: Sequence[Line], x: str) -> None:
     for line in lines:
         value = getattr(line, x) if x in _TITLES else line.settings[x]
         if value is not None:
-            others = "" if x in _TITLES else _named(line, without=x)
-            series.setdefault(f"{others or line.variant}, {_kind(line)}", []).append((value, line))
+            others = _variant(line) if x in _TITLES else _named(line, without=x)
+            series.setdefault(", ".join(filter(None, (others, _kind(line)))), []).append((value, line))
     numeric = all(isinstance(value, int | float) for points in series.values() for value, _ in points)
     for number, (name, points) in enumerate(series.items()):
         points = sorted(points, key=lambda point: point[0]) if numeric else points
@@ -99,4 +99,9 @@ def _kind(line: Line) -> str:
 
 def _named(line: Line, *, without: str = "") -> str:
     told = [f"{short(path)}={value}" for path, value in line.settings.items() if path != without]
-    return ", ".join([line.variant, *told])
+    return ", ".join(filter(None, (_variant(line), *told)))
+
+
+def _variant(line: Line) -> str:
+    """Nothing where a sweep has none: then every line is of its base."""
+    return "" if line.variant == NO_VARIANT else line.variant
