@@ -71,8 +71,7 @@ class CondensedArtifact:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("_parts", "soft_labels")
-        return {**{name: value for name, value in self.__dict__.items() if name not in derived}, "_stored": None}
+        return {**{name: value for name, value in self.__dict__.items() if name != "_parts"}, "_stored": None}
 
     @property
     def artifact_id(self) -> str:
@@ -122,7 +121,7 @@ class CondensedArtifact:
         """New images have soft labels too, not only those of the frozen set: a label head makes them."""
         return self.manifest.labels.head is not None
 
-    @cached_property
+    @property
     def soft_labels(self) -> Tensor | None:
         """(ipc * classes, classes) float32 of the frozen set, as `manifest.labels.values` says; None: hard labels."""
         return self.frozen_soft_labels()
@@ -139,9 +138,7 @@ class CondensedArtifact:
         Raises:
             SpecError: soft labels are stored, and for fewer images.
         """
-        labels, values = self.soft_labels, self.manifest.labels.values
-        if labels is not None and ipc not in (None, self.ipc):
-            labels = self.frozen_soft_labels(ipc=ipc)
+        labels, values = self.frozen_soft_labels(ipc=ipc), self.manifest.labels.values
         if labels is None or values == "probabilities":
             return labels
         if values == "logits":
@@ -231,10 +228,7 @@ class CondensedArtifact:
             samples_per_class: decides the label of an index, not its randomness.
             seed, epoch: 0 to 2**63 - 1.
         """
-        if samples_per_class < 1:
-            raise SpecError(f"samples_per_class is {samples_per_class}", expected="at least 1")
-        index = _checked_index(index, samples_per_class * self.spec.num_classes)
-        return self._sample(fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch))
+        return self._sample(self._fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch))
 
     def fresh_soft_labels(self, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int) -> Tensor:
         """Probabilities (N, classes) float32 of the images that `fresh_images` makes of the same arguments.
@@ -244,8 +238,25 @@ class CondensedArtifact:
         """
         if not self.has_fresh_soft_labels:
             raise SpecError("new images have hard labels only", where=str(self.path), expected="a label head")
-        index = _checked_index(index, samples_per_class * self.spec.num_classes)
-        return self._head_labels(fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch))
+        key = self._fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch)
+        return self._head_labels(key)
+
+    def soft_labels_of(self, z: Tensor, y: Tensor) -> Tensor:
+        """Probabilities (N, classes) float32 of latents (N, dim) and labels (N,), both on the host, by the label head.
+
+        Raises:
+            SpecError: the artifact has no label head. ArtifactError: a label is not finite.
+        """
+        head = self._parts.head
+        if head is None:
+            raise SpecError("latents have hard labels only", where=str(self.path), expected="a label head")
+        labels = head_probabilities(head, z, y, micro_batch=self.manifest.sampling.micro_batch)
+        if not labels.isfinite().all():
+            raise ArtifactError(
+                "its label head gives labels that are not finite", where=str(self.path), expected="probabilities",
+                remedy="Use hard labels, and tell the publisher.",
+            )  # fmt: skip
+        return labels
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Rows of evaluations.json; none where it is absent.
@@ -278,6 +289,12 @@ class CondensedArtifact:
         images = sample_images(self.generator, self.law, **key, micro_batch=micro_batch, dtype=self.sample_dtype)
         return images, key["y"]
 
+    def _fresh_key(self, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int) -> SampleKey:
+        if samples_per_class < 1:
+            raise SpecError(f"samples_per_class is {samples_per_class}", expected="at least 1")
+        index = _checked_index(index, samples_per_class * self.spec.num_classes)
+        return fresh_key(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch)
+
     def _frozen_key(self, index: NDArray[np.int64] | None, ipc: int | None) -> SampleKey:
         ipc = self.ipc if ipc is None else ipc
         if not 1 <= ipc <= self.max_ipc:
@@ -295,16 +312,8 @@ class CondensedArtifact:
         return frozen_key(index, ipc=ipc, seed=self.manifest.frozen.seed)
 
     def _head_labels(self, key: SampleKey) -> Tensor:
-        head, micro_batch = self._parts.head, self.manifest.sampling.micro_batch
-        assert head is not None, "a manifest with a head has its tensors"
-        pieces = latent_pieces(self.law, key, micro_batch=micro_batch)
-        labels = torch.cat([head_probabilities(head, z, y, micro_batch=micro_batch) for z, y in pieces])
-        if not labels.isfinite().all():
-            raise ArtifactError(
-                "its label head gives labels that are not finite", where=str(self.path), expected="probabilities",
-                remedy="Use hard labels, and tell the publisher.",
-            )  # fmt: skip
-        return labels
+        pieces = latent_pieces(self.law, key, micro_batch=self.manifest.sampling.micro_batch)
+        return torch.cat([self.soft_labels_of(z, y) for z, y in pieces])
 
     @cached_property
     def _parts(self) -> _Parts:

@@ -287,6 +287,7 @@ def _check_version(fields: dict[str, Any], *, where: str) -> None:
 def _faults(manifest: Manifest) -> Iterator[str]:
     yield from _spec_faults(manifest)
     yield from _space_faults(manifest)
+    yield from _label_faults(manifest)
     yield from _sampling_faults(manifest)
     yield from _weights_faults(manifest)
     yield from _file_faults(manifest)
@@ -316,15 +317,18 @@ def _space_faults(manifest: Manifest) -> Iterator[str]:
         yield f"space is {space.name!r} {'with' if space.whitening else 'without'} a whitening; zca has one, alone"
     if space is not None and space.whitening is not None and not 0 <= space.whitening.ridge < math.inf:
         yield f"space.whitening.ridge is {space.whitening.ridge}, expected 0 or more"
-    if manifest.labels.kind == "hard" and manifest.labels.values != "probabilities":
-        yield f"labels.values is {manifest.labels.values!r}, which hard labels have not"
-    if manifest.labels.head and (manifest.labels.kind, manifest.labels.values) != ("soft", "probabilities"):
-        yield f"labels.head makes soft probabilities, labels are {manifest.labels.kind} {manifest.labels.values}"
-    label_bytes = 4 * manifest.num_frozen * manifest.spec.num_classes
-    if manifest.labels.head and label_bytes > MAX_FROZEN_BYTES:
-        yield f"soft labels of the frozen set would take {label_bytes} bytes, expected at most {MAX_FROZEN_BYTES}"
     if training is not None and training.lr is not None and not 0 < training.lr < math.inf:
         yield f"training.lr is {training.lr}, expected above 0"
+
+
+def _label_faults(manifest: Manifest) -> Iterator[str]:
+    labels, num_bytes = manifest.labels, 4 * manifest.num_frozen * manifest.spec.num_classes
+    if labels.kind == "hard" and labels.values != "probabilities":
+        yield f"labels.values is {labels.values!r}, which hard labels have not"
+    if labels.head and (labels.kind, labels.values) != ("soft", "probabilities"):
+        yield f"labels.head makes soft probabilities, labels are {labels.kind} {labels.values}"
+    if labels.head and num_bytes > MAX_FROZEN_BYTES:
+        yield f"soft labels of the frozen set would take {num_bytes} bytes, expected at most {MAX_FROZEN_BYTES}"
 
 
 def _sampling_faults(manifest: Manifest) -> Iterator[str]:

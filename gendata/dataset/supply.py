@@ -99,8 +99,8 @@ class DeviceSupply(Supply):
         view, there = self.view.resolve(rows)
         assert isinstance(view, FreshView) and isinstance(there.epoch, int), "steps of a loader are of one epoch"
         key = fresh_key(there.positions, samples_per_class=view.samples_per_class, seed=view.seed, epoch=there.epoch)
-        labels = view.soft_labels(there) if self.soft else key["y"]
-        return Latents(draw_latents(self.artifact.law, **key), key["y"], labels)
+        z, y = draw_latents(self.artifact.law, **key), key["y"]
+        return Latents(z, y, self.artifact.soft_labels_of(z, y) if self.soft else y)
 
     def device(self, made: Latents) -> Any:
         z, y, labels = moved(tuple(made), self.to)

@@ -164,8 +164,6 @@ class FrozenView(View):
 
     def _generate(self, index: Integers) -> Tensor:
         self._check_on_host()
-        if self.samples_per_class == self.artifact.ipc:
-            return self.artifact.frozen_images(index)[0]
         return self.artifact.frozen_images(index, ipc=self.samples_per_class)[0]
 
 

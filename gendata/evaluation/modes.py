@@ -45,13 +45,7 @@ def frozen(bench: Bench) -> RowPlan:
             num_bytes=artifact.artifact_bytes,
         )
 
-    return RowPlan(
-        name="artifact",
-        mode=f"frozen({len(images[0])})",
-        feed=feed,
-        follows_from="artifact",
-        labels=artifact.manifest.labels.kind,
-    )
+    return _plan(artifact, f"frozen({len(images[0])})", feed)
 
 
 def fresh_matched(bench: Bench) -> RowPlan:
@@ -72,13 +66,7 @@ def fresh_matched(bench: Bench) -> RowPlan:
             return _Fresh(artifact, per_class=bench.ipc, seed=seed)
         return _FreshLabels(artifact, count=bench.num_images, seed=seed)
 
-    return RowPlan(
-        name="artifact",
-        mode="fresh-matched",
-        feed=feed,
-        follows_from="artifact",
-        labels=artifact.manifest.labels.kind,
-    )
+    return _plan(artifact, "fresh-matched", feed)
 
 
 def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
@@ -98,9 +86,15 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
             num_bytes=artifact.artifact_bytes,
         )
 
+    return _plan(artifact, f"fresh@{thousands}k", feed, protocol=protocol)
+
+
+def _plan(
+    artifact: CondensedArtifact, mode: str, feed: Callable[[int], Feed], *, protocol: Protocol | None = None
+) -> RowPlan:
     return RowPlan(
         name="artifact",
-        mode=f"fresh@{thousands}k",
+        mode=mode,
         feed=feed,
         follows_from="artifact",
         labels=artifact.manifest.labels.kind,

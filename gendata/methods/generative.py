@@ -28,11 +28,10 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
@@ -49,7 +48,7 @@ from gendata.methods.encoder import Encoder
 from gendata.methods.generative_config import GenerativeConfig
 from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
-from gendata.methods.quantised import stored_weights
+from gendata.methods.quantised import StepWeights
 
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
@@ -174,12 +173,15 @@ class Generative(Method):
             return self._reconstruct(i, i / max(stage.num_steps, 1), rng)
         if stage.name == "label":
             return self._label(i, rank)
-        weights = _Weights(self, rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
+        weights = self._weights(rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
             return self._freeze(weights, rng)
         return self._match(weights, i, rng, rank)
+
+    def _weights(self, *, rounded: bool) -> StepWeights:
+        return StepWeights(self.generator, self.law, storage=self.storage if rounded else None)
 
     # pool
 
@@ -234,10 +236,10 @@ class Generative(Method):
 
     # refine
 
-    def _refine(self, weights: _Weights, rng: torch.Generator) -> dict[str, Tensor]:
+    def _refine(self, weights: StepWeights, rng: torch.Generator) -> dict[str, Tensor]:
         return self._distances(*self._code_batch(weights, rng), rng)
 
-    def _code_batch(self, weights: _Weights, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _code_batch(self, weights: StepWeights, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images of codes, and the real samples that these codes encode."""
         assert self.encoded is not None
         num_codes = self.encoded.shape[1]
@@ -248,7 +250,7 @@ class Generative(Method):
 
     # match
 
-    def _match(self, weights: _Weights, i: int, rng: torch.Generator, rank: int) -> dict[str, Tensor]:
+    def _match(self, weights: StepWeights, i: int, rng: torch.Generator, rank: int) -> dict[str, Tensor]:
         c = self.config
         classes = self._classes(rng)
         y = classes.repeat_interleave(c.samples_per_class)
@@ -292,12 +294,12 @@ class Generative(Method):
 
     # freeze
 
-    def _freeze(self, weights: _Weights, rng: torch.Generator) -> dict[str, Tensor]:
+    def _freeze(self, weights: StepWeights, rng: torch.Generator) -> dict[str, Tensor]:
         classes = self._classes(rng)
         side = (self.frozen_objective, *self._frozen_set(weights, classes, held=True))
         return self._matched([side], classes, rng)[0]
 
-    def _frozen_set(self, weights: _Weights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
+    def _frozen_set(self, weights: StepWeights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
         """Images and labels of the frozen set of some classes, whole: it is matched as what it is, not as a sample."""
         slots = min(self.ipc, weights.codes.shape[1])
         y = classes.repeat_interleave(slots)
@@ -310,9 +312,9 @@ class Generative(Method):
         return self.head
 
     @cached_property
-    def _as_stored(self) -> tuple[_Weights, LatentLaw]:
+    def _as_stored(self) -> tuple[StepWeights, LatentLaw]:
         """Generator and law as the artifact will give them back; asked for when nothing moves them any more."""
-        weights, law = _Weights(self, rounded=True), copy.deepcopy(self.law)
+        weights, law = self._weights(rounded=True), copy.deepcopy(self.law)
         law.load_state_dict({**law.state_dict(), **weights.of_law})
         law.prepare()
         return weights, law
@@ -332,35 +334,6 @@ class Generative(Method):
         return {"labels": F.kl_div(given, said, reduction="batchmean")}
 
 
-class _Weights:
-    """Generator and law of one step: as they are, or as the artifact will give them back."""
-
-    def __init__(self, method: Generative, *, rounded: bool) -> None:
-        self._generator, self._law = method.generator, method.law
-        read_back = partial(stored_weights, storage=method.storage) if rounded else _own_weights
-        self._generator_weights, self._law_weights = read_back(method.generator), read_back(method.law)
-
-    def generate(self, z: Tensor, y: Tensor, *, held: bool = False) -> Tensor:
-        """Images; `held`: without a gradient to the generator."""
-        weights = self._generator_weights
-        if held:
-            weights = {name: weight.detach() for name, weight in weights.items()}
-        out: Tensor = functional_call(self._generator, weights, (z, y))
-        return out.float()
-
-    def latents(self, *inputs: Tensor) -> Tensor:
-        out: Tensor = functional_call(self._law, self._law_weights, inputs)
-        return out
-
-    @property
-    def codes(self) -> Tensor:
-        return self._law_weights["codes"]
-
-    @property
-    def of_law(self) -> dict[str, Tensor]:
-        return self._law_weights
-
-
 def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:
     """That images of different codes differ, where the real ones do; a generator that died never comes back."""
     if len(out) > 1 and float(out.detach().std(0).max()) < _LEAST_SPREAD and float(x.std(0).max()) > _LEAST_SPREAD:
@@ -369,10 +342,6 @@ def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:
             where="method generative",
             remedy="Set reconstruct_warmup to 100, or lower reconstruct_lr; then run again with another --out.",
         )
-
-
-def _own_weights(module: nn.Module) -> dict[str, Tensor]:
-    return dict(module.named_parameters())
 
 
 def _pixel_distance(out: Tensor, x: Tensor) -> Tensor:

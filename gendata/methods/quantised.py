@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from gendata.artifact.storage import StorageDtype, decode, encode, storage_for
+from gendata.generators.generator import Generator
+from gendata.latents.law import LatentLaw
 
 
 def stored_weights(module: nn.Module, storage: StorageDtype) -> dict[str, Tensor]:
@@ -30,3 +33,38 @@ def _rounded(weight: Tensor, storage: StorageDtype) -> Tensor:
     with torch.no_grad():
         error = decode(*encode("weight", weight, storage)).to(weight.device) - weight
     return weight + error
+
+
+class StepWeights:
+    """Weights of generator and law for one step: as they are, or as the artifact will give them back.
+
+    Args:
+        generator, law: whose weights; gradients pass to them.
+        storage: of the artifact, whose rounding is computed through; None: no rounding.
+    """
+
+    def __init__(self, generator: Generator, law: LatentLaw, *, storage: StorageDtype | None) -> None:
+        self._generator, self._law = generator, law
+        self._generator_weights, self.of_law = _read_back(generator, storage), _read_back(law, storage)
+
+    def generate(self, z: Tensor, y: Tensor, *, held: bool = False) -> Tensor:
+        """Images (N, C, H, W) float32; `held`: without a gradient to the generator."""
+        weights = self._generator_weights
+        if held:
+            weights = {name: weight.detach() for name, weight in weights.items()}
+        out: Tensor = functional_call(self._generator, weights, (z, y))
+        return out.float()
+
+    def latents(self, *inputs: Tensor) -> Tensor:
+        """Latents (N, dim) of what the law takes."""
+        out: Tensor = functional_call(self._law, self.of_law, inputs)
+        return out
+
+    @property
+    def codes(self) -> Tensor:
+        """Of a codebook, (classes, codes, dim)."""
+        return self.of_law["codes"]
+
+
+def _read_back(module: nn.Module, storage: StorageDtype | None) -> dict[str, Tensor]:
+    return dict(module.named_parameters()) if storage is None else stored_weights(module, storage)

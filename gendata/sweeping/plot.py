@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gendata.errors import MissingExtraError
-from gendata.sweeping.sweep import NO_VARIANT, Sweep, short
+from gendata.sweeping.sweep import Sweep, short
 from gendata.sweeping.table import Line
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def plot_png(sweep: Sweep, lines: Sequence[Line]) -> bytes:
     from matplotlib.figure import Figure
 
     plan = sweep.file.plot
-    tall = 4.2 if plan else 1.2 + 0.28 * len({_named(line) for line in lines})
+    tall = 4.2 if plan else 1.2 + 0.28 * len({_named(sweep, line) for line in lines})
     figure = Figure(figsize=(7.5, tall), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    _draw_curves(axes, lines, plan.x) if plan else _draw_marks(axes, lines)
+    _draw_curves(axes, sweep, lines) if plan else _draw_marks(axes, sweep, lines)
     accuracy = f"{sweep.file.evaluation.split} accuracy, %, over {len(sweep.file.seed_list)} seeds"
     axes.set_ylabel(accuracy) if plan else axes.set_xlabel(accuracy)
     axes.grid(alpha=0.3)
@@ -53,13 +53,15 @@ def plot_png(sweep: Sweep, lines: Sequence[Line]) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_curves(axes: Axes, lines: Sequence[Line], x: str) -> None:
+def _draw_curves(axes: Axes, sweep: Sweep, lines: Sequence[Line]) -> None:
+    assert sweep.file.plot is not None
+    x = sweep.file.plot.x
     series: dict[str, list[tuple[Any, Line]]] = {}
     for line in lines:
         value = getattr(line, x) if x in _TITLES else line.settings[x]
         if value is not None:
-            others = _variant(line) if x in _TITLES else _named(line, without=x)
-            series.setdefault(", ".join(filter(None, (others, _kind(line)))), []).append((value, line))
+            others = _told(sweep, line, paths=() if x in _TITLES else set(line.settings) - {x})
+            series.setdefault(", ".join([*others, _kind(line)]), []).append((value, line))
     numeric = all(isinstance(value, int | float) for points in series.values() for value, _ in points)
     for number, (name, points) in enumerate(series.items()):
         points = sorted(points, key=lambda point: point[0]) if numeric else points
@@ -75,13 +77,13 @@ def _draw_curves(axes: Axes, lines: Sequence[Line], x: str) -> None:
     axes.set_xlabel(_TITLES.get(x, short(x)))
 
 
-def _draw_marks(axes: Axes, lines: Sequence[Line]) -> None:
-    names = list(dict.fromkeys(map(_named, lines)))
+def _draw_marks(axes: Axes, sweep: Sweep, lines: Sequence[Line]) -> None:
+    names = list(dict.fromkeys(_named(sweep, line) for line in lines))
     for number, row in enumerate(dict.fromkeys(map(_kind, lines))):
         shown = [line for line in lines if _kind(line) == row]
         axes.errorbar(
             [100 * line.mean for line in shown],
-            [names.index(_named(line)) for line in shown],
+            [names.index(_named(sweep, line)) for line in shown],
             xerr=[100 * line.std for line in shown],
             marker="osD^vPX"[number % 7],
             linestyle="",
@@ -97,11 +99,11 @@ def _kind(line: Line) -> str:
     return line.row.partition("(")[0]
 
 
-def _named(line: Line, *, without: str = "") -> str:
-    told = [f"{short(path)}={value}" for path, value in line.settings.items() if path != without]
-    return ", ".join(filter(None, (_variant(line), *told)))
+def _named(sweep: Sweep, line: Line) -> str:
+    return ", ".join(_told(sweep, line, paths=line.settings)) or line.variant
 
 
-def _variant(line: Line) -> str:
-    """Nothing where a sweep has none: then every line is of its base."""
-    return "" if line.variant == NO_VARIANT else line.variant
+def _told(sweep: Sweep, line: Line, *, paths: Collection[str]) -> list[str]:
+    """The variant, where the sweep has any, and the values of some of its paths."""
+    values = [f"{short(path)}={value}" for path, value in line.settings.items() if path in paths]
+    return [*([line.variant] if sweep.file.variants else []), *values]

@@ -18,7 +18,7 @@ from gendata.registry import typed_options
 
 STATISTICS = ("spread", "gap", "bytes")  # that a plot may have on its x axis, besides a swept path
 _MAX_CELLS = 10_000
-NO_VARIANT = "base"
+_NO_VARIANT = "base"
 
 
 class Scoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,7 +158,7 @@ def _path(name_or_file: str | Path) -> Path:
 
 
 def _combinations(file: SweepFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    for variant in file.variants or {NO_VARIANT: ()}:
+    for variant in file.variants or {_NO_VARIANT: ()}:
         for values in itertools.product(*file.grid.values()):
             yield variant, dict(zip(file.grid, values, strict=True))
 

@@ -20,7 +20,9 @@ def made(artifact, monkeypatch):
     blocks = []
     generate = type(artifact).frozen_images
     monkeypatch.setattr(
-        type(artifact), "frozen_images", lambda self, rows: blocks.append(len(rows)) or generate(self, rows)
+        type(artifact),
+        "frozen_images",
+        lambda self, rows, **size: blocks.append(len(rows)) or generate(self, rows, **size),
     )
     return blocks
 

@@ -41,7 +41,9 @@ def test_frozen_images_are_generated_in_full_micro_batches_and_once(artifact, mo
     made = []
     generate = type(artifact).frozen_images
     monkeypatch.setattr(
-        type(artifact), "frozen_images", lambda self, rows: made.append(len(rows)) or generate(self, rows)
+        type(artifact),
+        "frozen_images",
+        lambda self, rows, **size: made.append(len(rows)) or generate(self, rows, **size),
     )
     frozen = GeneratedDataset(artifact)
     assert made == []
