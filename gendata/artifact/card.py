@@ -116,7 +116,7 @@ def _view(manifest: Manifest, rows: Sequence[Mapping[str, Any]], *, name: str) -
         "remaking": _remaking(manifest, language),
         "recipe_language": _Ours(language),
         "recipe_code": _Ours(code),
-        "commands": _Ours("\n".join(_commands(read, name=name, ipc=manifest.frozen.ipc))),
+        "commands": _Ours("\n".join(_commands(read, manifest, name=name))),
         "rights": list(_rights(manifest)),
         "facts": list(_facts(manifest)),
     }
@@ -263,27 +263,29 @@ def _names(recipe: Mapping[str, Any]) -> list[object]:
     return [part.get("name") if isinstance(part, dict) else None for part in parts]
 
 
-def _commands(rows: Iterable[CardRow], *, name: str, ipc: int) -> Iterator[str]:
-    """Commands that measure the rows again, one per protocol, network and IPC.
+def _commands(rows: Iterable[CardRow], manifest: Manifest, *, name: str) -> Iterator[str]:
+    """Commands that measure the rows again, one per protocol, network, IPC and kind of labels.
 
     None for words that are no plain names.
     """
     fetched = bool(_WORD.fullmatch(name)) and name != _HERE
-    groups: dict[tuple[str, str, int | None, int | None], list[str]] = {}
+    groups: dict[tuple[str, str, int | None, str], list[str]] = {}
     for row in rows:
         option = row.mode.partition("(")[0] if row.row == "artifact" else row.row
-        names = groups.setdefault((row.protocol, row.network, row.n, None if row.ipc == ipc else row.ipc), [])
+        asked = "" if row.ipc in (None, manifest.frozen.ipc) else f" --ipc {row.ipc}"
+        if manifest.labels.kind == "soft" and row.row == "artifact" and row.labels == "hard":
+            asked += " --labels hard"
+        names = groups.setdefault((row.protocol, row.network, row.n, asked), [])
         if _WORD.fullmatch(option) and option not in names:
             names.append(option)
     place = "ARTIFACT" if fetched else "."
     if groups and fetched:
         yield f"gendata pull {name} --out {place}"
-    for (protocol, network, n, other_ipc), names in groups.items():
-        sized = "" if other_ipc is None else f" --ipc {other_ipc}"
+    for (protocol, network, n, asked), names in groups.items():
         if names and n and _WORD.fullmatch(protocol) and _WORD.fullmatch(network):
             yield (
                 f"gendata evaluate {place} --protocol {shlex.quote(protocol)} --networks {shlex.quote(network)} "
-                f"--runs {n}{sized} \\\n    --rows {shlex.quote(','.join(names))}"
+                f"--runs {n}{asked} \\\n    --rows {shlex.quote(','.join(names))}"
             )
 
 

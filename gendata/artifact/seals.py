@@ -13,7 +13,7 @@ from gendata.artifact.artifact import CondensedArtifact
 from gendata.artifact.canonical import sha256_of
 
 SEAL = "seal"
-_SAME = ("row", "mode", "protocol", "network", "ipc")  # a row that agrees in these was measured again
+_SAME = ("row", "mode", "protocol", "network", "ipc", "labels")  # a row that agrees in these was measured again
 
 
 def sealed(row: dict[str, Any], *, artifact_id: str) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def evaluate_command(
         int | None,
         typer.Option("--ipc", min=1, help="Images per class of a pass; none: the frozen set's. Up to info's max_ipc."),
     ] = None,
+    labels: Annotated[
+        str, typer.Option("--labels", metavar="own|hard", help="own: the artifact's soft labels, if it has any.")
+    ] = "own",
     networks: NetworksOption = None,
     teacher: TeacherOption = None,
     corruptions: CorruptionsOption = None,
@@ -116,6 +119,7 @@ def evaluate_command(
             runs=runs,
             rows=_listed(rows),
             ipc=ipc,
+            labels=labels,  # type: ignore[arg-type]
             networks=_networks(networks),
             teacher=teacher,
             corruptions=_listed(corruptions) or (),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
-    from gendata.evaluation.bench import TestedOn
+    from gendata.evaluation.bench import LabelChoice, TestedOn
     from gendata.evaluation.progress import Progress
     from gendata.evaluation.protocol import Protocol
     from gendata.evaluation.report import Report
@@ -22,6 +22,7 @@ def evaluate(
     runs: int | None = None,
     rows: Sequence[str] | None = None,
     ipc: int | None = None,
+    labels: LabelChoice = "own",
     networks: Sequence[str] | None = None,
     source: Source | None = None,
     data_root: Path | None = None,
@@ -49,6 +50,7 @@ def evaluate(
             herding and k-center.
         ipc: images per class of a pass, of the frozen set its first ones; None: all of the frozen set's. Fresh rows may
             ask for more than that.
+        labels: what students of the artifact learn: "own", its soft labels if it has any; "hard", classes in any case.
         networks: students, each for every row; None: the protocol's. `gendata.networks.TRANSFER` are the usual ones of
             a cross-architecture table.
         source: the real data; None: the source that the manifest names.
@@ -80,6 +82,7 @@ def evaluate(
         runs=runs,
         rows=rows,
         ipc=ipc,
+        labels=labels,
         networks=networks,
         teacher=teacher,
         corruptions=corruptions,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 TestedOn = Literal["test", "validation"]  # whose images score a network; choices are made on "validation"
+LabelChoice = Literal["own", "hard"]  # what students of an artifact learn: its soft labels if it has any, or classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Bench:
     space: str = "image"  # what `normalise` does, in words that two equal benches share
     teacher: Teacher | None = None
     learned_lr: float | None = None  # that the artifact carries
+    hard_labels: bool = False  # whether the artifact's rows leave its soft labels aside
     corruptions: tuple[str, ...] = ()  # of test images, on which every network is tested as well
     tested_on: TestedOn = "test"
     seed: int = 0

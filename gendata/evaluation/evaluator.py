@@ -19,7 +19,7 @@ from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.errors import GendataError, RecipeError, SourceError, SpecError, unknown_name
 from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.baselines import random_real, real_full, real_stream
-from gendata.evaluation.bench import Bench, RowPlan, TestedOn
+from gendata.evaluation.bench import Bench, LabelChoice, RowPlan, TestedOn
 from gendata.evaluation.corrupted_test import known_corruptions
 from gendata.evaluation.devices import device_of
 from gendata.evaluation.equal_bytes import equal_bytes_real, equal_bytes_steps
@@ -73,6 +73,7 @@ class Conditions:
     runs: int | None = None
     rows: Sequence[str] | None = None
     ipc: int | None = None  # of an artifact's rows; None: its own
+    labels: LabelChoice = "own"
     networks: Sequence[str] | None = None
     teacher: Path | None = None
     corruptions: Sequence[str] = ()
@@ -117,6 +118,8 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     _check_runs(conditions.runs)
     if conditions.split not in get_args(TestedOn):
         raise SpecError(f"split is {conditions.split!r}", expected=" or ".join(map(repr, get_args(TestedOn))))
+    if conditions.labels not in get_args(LabelChoice):
+        raise SpecError(f"labels are {conditions.labels!r}", expected=" or ".join(map(repr, get_args(LabelChoice))))
     if conditions.teacher is not None and not any(record.teacher for record in records):
         raise SpecError(
             f"{_full_name(protocol)} takes no labels from a teacher",
@@ -238,6 +241,7 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
         space=space,
         teacher=_teacher(protocol, conditions.teacher, spec=source.spec),
         learned_lr=_learned_lr(artifact),
+        hard_labels=conditions.labels == "hard",
         corruptions=known_corruptions(conditions.corruptions, spec=source.spec),
         tested_on=conditions.split,
         seed=conditions.seed,

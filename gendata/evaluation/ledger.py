@@ -95,7 +95,8 @@ def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
 def _subject(bench: Bench, plan: RowPlan) -> dict[str, Any]:
     """What the row depends on, besides data and protocol."""
     if plan.follows_from == "artifact":
-        return {"artifact_id": bench.artifact.artifact_id if bench.artifact else None, "ipc": bench.ipc}
+        artifact_id = bench.artifact.artifact_id if bench.artifact else None
+        return {"artifact_id": artifact_id, "ipc": bench.ipc, "labels": plan.labels}
     if plan.follows_from == "bytes":
         return {"bytes": bench.artifact_bytes, "ipc": bench.ipc, "seed": bench.seed}
     return {"ipc": bench.ipc, "seed": bench.seed} if plan.follows_from == "ipc" else {}

@@ -26,14 +26,14 @@ _FRESH_BATCH, _FRESH_LR = 256, 0.01  # of fresh@...: fixed, so that its rows com
 
 
 def frozen(bench: Bench) -> RowPlan:
-    """The stored set, the same in every pass: what published IPC rows mean. Its soft labels are trained with.
+    """The stored set, the same in every pass: what published IPC rows mean. Trained with its soft labels, if any.
 
     Raises:
         SpecError: fewer images per class are stored than the IPC asked for.
     """
     artifact = _artifact(bench)
     x, y = artifact.frozen_images(ipc=bench.ipc)
-    soft = artifact.label_probabilities(ipc=bench.ipc)
+    soft = None if bench.hard_labels else artifact.label_probabilities(ipc=bench.ipc)
     images: Images = (x, y if soft is None else soft)
 
     def feed(seed: int) -> Feed:
@@ -45,7 +45,7 @@ def frozen(bench: Bench) -> RowPlan:
             num_bytes=artifact.artifact_bytes,
         )
 
-    return _plan(artifact, f"frozen({len(images[0])})", feed)
+    return _plan(bench, f"frozen({len(images[0])})", feed)
 
 
 def fresh_matched(bench: Bench) -> RowPlan:
@@ -63,10 +63,10 @@ def fresh_matched(bench: Bench) -> RowPlan:
 
     def fresh(seed: int) -> Callable[[int], Images]:
         if bench.is_drawn_whole:
-            return _Fresh(artifact, per_class=bench.ipc, seed=seed)
-        return _FreshLabels(artifact, count=bench.num_images, seed=seed)
+            return _Fresh(bench, per_class=bench.ipc, seed=seed)
+        return _FreshLabels(bench, count=bench.num_images, seed=seed)
 
-    return _plan(artifact, "fresh-matched", feed)
+    return _plan(bench, "fresh-matched", feed)
 
 
 def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
@@ -79,25 +79,23 @@ def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
 
     def feed(seed: int) -> Feed:
         return Feed(
-            images=_Fresh(artifact, per_class=per_class, seed=seed),
+            images=_Fresh(bench, per_class=per_class, seed=seed),
             protocol=protocol,
             steps_per_pass=1,
             distinct_images=_distinct(artifact, sets * per_class * bench.spec.num_classes),
             num_bytes=artifact.artifact_bytes,
         )
 
-    return _plan(artifact, f"fresh@{thousands}k", feed, protocol=protocol)
+    return _plan(bench, f"fresh@{thousands}k", feed, protocol=protocol)
 
 
-def _plan(
-    artifact: CondensedArtifact, mode: str, feed: Callable[[int], Feed], *, protocol: Protocol | None = None
-) -> RowPlan:
+def _plan(bench: Bench, mode: str, feed: Callable[[int], Feed], *, protocol: Protocol | None = None) -> RowPlan:
     return RowPlan(
         name="artifact",
         mode=mode,
         feed=feed,
         follows_from="artifact",
-        labels=artifact.manifest.labels.kind,
+        labels="hard" if bench.hard_labels else _artifact(bench).manifest.labels.kind,
         protocol=protocol,
     )
 
@@ -121,34 +119,33 @@ def by_steps(protocol: Protocol, steps: int) -> Protocol:
 class _Fresh:
     """New class-balanced images of an artifact for every pass of one run."""
 
-    def __init__(self, artifact: CondensedArtifact, *, per_class: int, seed: int) -> None:
-        self._artifact, self._per_class = artifact, per_class
+    def __init__(self, bench: Bench, *, per_class: int, seed: int) -> None:
+        self._bench, self._per_class = bench, per_class
         self._seed = derive(seed, "fresh")
-        self._index = np.arange(per_class * artifact.spec.num_classes, dtype=np.int64)
+        self._index = np.arange(per_class * bench.spec.num_classes, dtype=np.int64)
 
     def __call__(self, index: int) -> Images:
-        return _drawn(self._artifact, self._index, samples_per_class=self._per_class, seed=self._seed, epoch=index)
+        return _drawn(self._bench, self._index, samples_per_class=self._per_class, seed=self._seed, epoch=index)
 
 
 class _FreshLabels:
     """New images of labels drawn at random, for every pass of one run."""
 
-    def __init__(self, artifact: CondensedArtifact, *, count: int, seed: int) -> None:
-        self._artifact, self._count = artifact, count
+    def __init__(self, bench: Bench, *, count: int, seed: int) -> None:
+        self._bench, self._count = bench, count
         self._seed = derive(seed, "fresh")
 
     def __call__(self, index: int) -> Images:
-        total = _MANY * self._artifact.spec.num_classes
+        total = _MANY * self._bench.spec.num_classes
         positions = drawn_at_random(total, count=self._count, seed=self._seed, index=index).numpy()
-        return _drawn(self._artifact, positions, samples_per_class=_MANY, seed=self._seed, epoch=index)
+        return _drawn(self._bench, positions, samples_per_class=_MANY, seed=self._seed, epoch=index)
 
 
-def _drawn(
-    artifact: CondensedArtifact, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int
-) -> Images:
+def _drawn(bench: Bench, index: NDArray[np.int64], *, samples_per_class: int, seed: int, epoch: int) -> Images:
     """New images and their labels, soft ones where a label head makes them."""
+    artifact = _artifact(bench)
     x, y = artifact.fresh_images(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch)
-    if not artifact.has_fresh_soft_labels:
+    if bench.hard_labels or not artifact.has_fresh_soft_labels:
         return x, y
     return x, artifact.fresh_soft_labels(index, samples_per_class=samples_per_class, seed=seed, epoch=epoch)
 
@@ -169,8 +166,10 @@ def _sampler(bench: Bench) -> CondensedArtifact:
     """The artifact, if new images of it have labels."""
     artifact = _artifact(bench)
     stored_alone = artifact.manifest.labels.kind == "soft" and not artifact.has_fresh_soft_labels
-    if stored_alone and not bench.protocol.teacher:
+    if stored_alone and not (bench.hard_labels or bench.protocol.teacher):
         raise SpecError(
-            "new images have no stored soft labels", where=str(artifact.path), expected="the row frozen, or a teacher"
+            "new images have no stored soft labels",
+            where=str(artifact.path),
+            expected="the row frozen, hard labels, or a teacher",
         )
     return artifact

@@ -30,6 +30,7 @@ class _Sealed(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     ipc: int
     reported: tuple[float, ...]
+    labels: str = "hard"
     selects_on_test: bool = False
 
 
@@ -97,6 +98,7 @@ def _again(artifact: CondensedArtifact, row: _Sealed, asked: dict[str, Any]) -> 
             runs=row.n,
             ipc=row.ipc,
             seed=row.seed,
+            labels="hard" if row.labels == "hard" else "own",
             resume=False,
             **asked,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 import yaml
 
 import gendata
@@ -215,3 +216,15 @@ def test_rows_of_another_ipc_share_no_sentence_and_are_remade_at_their_own(artif
 def test_rows_of_soft_labels_say_so(artifact):
     text = render_card(artifact.manifest, [row_of(artifact, labels="soft"), row_of(artifact, mode="fresh")]).decode()
     assert text.count("soft labels") == 1
+    assert "--labels" not in text
+
+
+def test_hard_labels_of_an_artifact_with_soft_ones_are_asked_for(make_draft, tmp_path):
+    artifact = save_artifact(tmp_path / "soft", make_draft(soft_labels=torch.ones(15, 3) / 3))
+    rows = [
+        row_of(artifact, labels="soft"),
+        row_of(artifact, labels="hard"),
+        row_of(artifact, name="random-real", mode="real", labels="hard"),
+    ]
+    commands = re.findall(r"--runs \d+(.*) \\\n +--rows (.*)", render_card(artifact.manifest, rows).decode())
+    assert commands == [("", "frozen,random-real"), (" --labels hard", "frozen")]

@@ -14,13 +14,15 @@ import torch
 
 from gendata.artifact.artifact import CondensedArtifact, Draft, open_artifact, save_artifact
 from gendata.errors import SourceError, SpecError, UnknownNameError
-from gendata.evaluation import equal_bytes, evaluate
+from gendata.evaluation import equal_bytes, evaluate, protocols
 from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench
 from gendata.evaluation.evaluator import _plan, named_source
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
 from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.protocols import QUICK
+from gendata.evaluation.recheck import recheck
+from gendata.evaluation.record import record_report
 from gendata.evaluation.report import Row
 from gendata.generators.label_head import LabelHead, LabelHeadConfig
 from gendata.recipe import Choice, EvaluationPlan
@@ -152,9 +154,10 @@ def test_frozen_shows_the_stored_set_and_fresh_matched_new_images_at_the_same_bu
     assert (stored.steps, stored.steps_per_pass, stored.protocol) == (fresh.steps, fresh.steps_per_pass, TINY)
 
 
-def test_students_of_an_artifact_with_a_label_head_learn_its_soft_labels(
-    artifact: CondensedArtifact, bench: Bench, tmp_path: Path
+def test_students_of_an_artifact_with_a_label_head_learn_its_soft_labels_or_the_hard_ones_that_are_asked_for(
+    artifact: CondensedArtifact, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(protocols.PROTOCOLS, TINY.name, TINY)
     law, spec = artifact.law, artifact.spec
     with torch.random.fork_rng(devices=[]):
         head = LabelHead(LabelHeadConfig(), num_classes=spec.num_classes, code_dim=law.dim - law.num_noise)
@@ -171,7 +174,17 @@ def test_students_of_an_artifact_with_a_label_head_learn_its_soft_labels(
         torch.testing.assert_close(y.sum(1), torch.ones(len(y)))
     hard, soft = fresh_matched(bench).feed(0).images(1), fresh_matched(with_head).feed(0).images(1)
     assert torch.equal(hard[0], soft[0]) and hard[1].shape == (len(hard[0]),)
-    assert evaluate(headed, protocol=TINY, rows=("fresh-matched",), runs=1).rows[0].labels == "soft"
+    for rows in ("fresh-matched",), ("frozen",):
+        own, asked = (evaluate(headed, protocol=TINY, rows=rows, runs=1, labels=labels) for labels in ("own", "hard"))
+        (plain,) = evaluate(artifact, protocol=TINY, rows=rows, runs=1).rows
+        assert (own.rows[0].labels, asked.rows[0].labels) == ("soft", "hard")
+        assert asked.rows[0].last == plain.last != own.rows[0].last
+        record_report(headed.path, own)
+        record_report(headed.path, asked)
+    assert [row["labels"] for row in open_artifact(headed.path).evaluations()] == ["soft", "hard"] * 2
+    assert [row.verdict for row in recheck(headed.path)] == ["equal"] * 4
+    with pytest.raises(SpecError, match="labels are 'soft'"):
+        evaluate(headed, protocol=TINY, labels="soft")  # type: ignore[arg-type]
 
 
 def test_a_smaller_ipc_is_the_first_images_of_every_class_and_stands_in_the_report(

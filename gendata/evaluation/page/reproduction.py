@@ -24,6 +24,8 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
         words = ["gendata", "baseline", plain(report.source), "--ipc", str(report.ipc)]
     elif artifact is not None and report.ipc != artifact.ipc:
         words += ["--ipc", str(report.ipc)]
+    if artifact is not None and artifact.manifest.labels.kind == "soft" and _learn_hard_labels(report):
+        words += ["--labels", "hard"]
     words += ["--protocol", plain(report.protocol)]
     if report.rows:
         words += ["--runs", str(report.rows[0].n), "--rows", ",".join(_options(report.rows))]
@@ -35,6 +37,10 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
     if report.seed:
         words += ["--seed", str(report.seed)]
     return shlex.join(words)
+
+
+def _learn_hard_labels(report: Report) -> bool:
+    return any(row.name == "artifact" and row.labels == "hard" for row in report.rows)
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
