@@ -117,6 +117,11 @@ class CondensedArtifact:
         return self._parts.law
 
     @property
+    def label_head(self) -> LabelHead | None:
+        """What makes soft labels of latents, in float64; None: they are stored, or hard."""
+        return self._parts.head
+
+    @property
     def has_fresh_soft_labels(self) -> bool:
         """New images have soft labels too, not only those of the frozen set: a label head makes them."""
         return self.manifest.labels.head is not None
@@ -247,7 +252,7 @@ class CondensedArtifact:
         Raises:
             SpecError: the artifact has no label head. ArtifactError: a label is not finite.
         """
-        head = self._parts.head
+        head = self.label_head
         if head is None:
             raise SpecError("latents have hard labels only", where=str(self.path), expected="a label head")
         labels = head_probabilities(head, z, y, micro_batch=self.manifest.sampling.micro_batch)

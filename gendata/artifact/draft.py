@@ -33,6 +33,7 @@ from gendata.artifact.modules import (
     WHITENING_MATRIX,
     WHITENING_MEAN,
     check_shapes,
+    load_head,
     load_modules,
 )
 from gendata.artifact.probes import make_probes
@@ -144,7 +145,8 @@ def _with_probes(
     """Adds probes drawn from the weights as stored, through the very path a reader takes."""
     manifest = typed(fields, where=where)
     check_shapes(manifest, where=where)
-    probes, probes_file = make_probes(manifest, *load_modules(manifest, tensors, where=where))
+    generator, law = load_modules(manifest, tensors, where=where)
+    probes, probes_file = make_probes(manifest, generator, law, load_head(manifest, tensors, law, where=where))
     listed = {**fields["files"], layout.PROBES: msgspec.to_builtins(layout.facts_of(probes_file))}
     fields = {**fields, "probes": msgspec.to_builtins(probes), "files": listed}
     return seal(fields), {**files, layout.PROBES: probes_file}

@@ -18,6 +18,7 @@ from gendata.artifact.manifest import Machine, Manifest, Probes
 from gendata.artifact.sampling import draw_latents, fresh_key, frozen_key, render
 from gendata.errors import ArtifactError, IntegrityError
 from gendata.generators.generator import Generator
+from gendata.generators.label_head import LabelHead, head_probabilities
 from gendata.latents.law import LatentLaw
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _NUM_PROBES = 4  # of each kind
 _TOLERANCE = 1  # uint8 steps: all that other vector instructions were seen to change (512-bit against 256-bit)
+_LABEL_TOLERANCE = 1e-6  # of probabilities, which are float32 of a float64 head
 _FRESH_SEED, _FRESH_EPOCH = 1 + 2**32, 3  # a seed of more than 32 bits, and not the first epoch
 
 _MEANING = {
@@ -48,7 +50,9 @@ class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
         return _MEANING[self.tier]
 
 
-def make_probes(manifest: Manifest, generator: Generator, law: LatentLaw) -> tuple[Probes, bytes]:
+def make_probes(
+    manifest: Manifest, generator: Generator, law: LatentLaw, head: LabelHead | None
+) -> tuple[Probes, bytes]:
     """The manifest's block and the bytes of probes.safetensors, drawn on this machine."""
     last = manifest.num_frozen - 1
     spread = tuple(sorted({last * k // (_NUM_PROBES - 1) for k in range(_NUM_PROBES)}))
@@ -61,8 +65,8 @@ def make_probes(manifest: Manifest, generator: Generator, law: LatentLaw) -> tup
         tolerance=_TOLERANCE,
         made_on=this_machine(),
     )
-    digest, images = _draw(manifest, probes, generator, law)
-    return msgspec.structs.replace(probes, latents_sha256=digest), safetensors.torch.save({"images": images})
+    digest, drawn = _draw(manifest, probes, generator, law, head)
+    return msgspec.structs.replace(probes, latents_sha256=digest), safetensors.torch.save(drawn)
 
 
 def verify_probes(artifact: CondensedArtifact) -> ProbeReport:
@@ -70,24 +74,26 @@ def verify_probes(artifact: CondensedArtifact) -> ProbeReport:
 
     Raises:
         ArtifactError: the stored images are not what the probes call for.
-        IntegrityError: the latents differ, or an image differs by more than the tolerance.
+        IntegrityError: the latents differ, or an image or a head's label differs by more than the tolerance.
     """
     probes, where = artifact.manifest.probes, str(artifact.path)
     if probes is None:
         return ProbeReport(tier=0, max_step=None, same_machine=False)
-    digest, images = _draw(artifact.manifest, probes, artifact.generator, artifact.law)
+    digest, drawn = _draw(artifact.manifest, probes, artifact.generator, artifact.law, artifact.label_head)
     if digest != probes.latents_sha256:
         raise IntegrityError(
             f"the probes' latents have sha256 {digest}", where=where, expected=probes.latents_sha256,
             remedy="This machine draws other samples than the publisher's; please report it with `gendata env`.",
         )  # fmt: skip
     same = probes.made_on == this_machine()
-    stored = _stored_images(artifact)
+    stored = _stored(artifact)
     if stored is None:
         return ProbeReport(tier=1, max_step=None, same_machine=same)
-    if stored.shape != images.shape:
-        raise ArtifactError(f"images are {tuple(stored.shape)}", where=f"{where}/{PROBES}", expected=str(images.shape))
-    step = _largest_step(stored, images.cpu())
+    for name, tensor in drawn.items():
+        _check_kind(name, stored.get(name), tensor, where=f"{where}/{PROBES}")
+    if "soft_labels" in drawn:
+        _check_labels(stored["soft_labels"], drawn["soft_labels"], where=where)
+    step = _largest_step(stored["images"], drawn["images"])
     if step > probes.tolerance:
         raise IntegrityError(
             f"the probes' images differ by {step} of 255", where=where, expected=f"at most {probes.tolerance}",
@@ -101,8 +107,10 @@ def this_machine() -> Machine:
     return Machine(torch=str(torch.__version__), device="cpu", isa=torch.backends.cpu.get_cpu_capability())
 
 
-def _draw(manifest: Manifest, probes: Probes, generator: Generator, law: LatentLaw) -> tuple[str, Tensor]:
-    """sha256 over latents and labels, and the images (n, C, H, W): frozen probes, then fresh ones."""
+def _draw(
+    manifest: Manifest, probes: Probes, generator: Generator, law: LatentLaw, head: LabelHead | None
+) -> tuple[str, dict[str, Tensor]]:
+    """sha256 over latents and labels, and what probes.safetensors holds: of frozen probes, then of fresh ones."""
     ipc = manifest.frozen.ipc
     keys = (
         frozen_key(np.array(probes.frozen, dtype=np.int64), ipc=ipc, seed=manifest.frozen.seed),
@@ -111,13 +119,32 @@ def _draw(manifest: Manifest, probes: Probes, generator: Generator, law: LatentL
             samples_per_class=ipc, seed=probes.fresh_seed, epoch=probes.fresh_epoch,
         ),
     )  # fmt: skip
-    digest, images = hashlib.sha256(), []
+    digest, images, labels = hashlib.sha256(), [], []
     for key in keys:
         z = draw_latents(law, **key)
         digest.update(z.contiguous().numpy().astype("<f4").tobytes() + key["y"].numpy().astype("<i8").tobytes())
         micro_batch, dtype = manifest.sampling.micro_batch, getattr(torch, manifest.sampling.dtype)
         images.append(render(generator, z, key["y"], micro_batch=micro_batch, dtype=dtype).cpu())
-    return digest.hexdigest(), torch.cat(images)
+        if head is not None:
+            labels.append(head_probabilities(head, z, key["y"], micro_batch=micro_batch))
+    told = {"images": torch.cat(images)}
+    return digest.hexdigest(), told | ({"soft_labels": torch.cat(labels)} if labels else {})
+
+
+def _check_kind(name: str, stored: Tensor | None, drawn: Tensor, *, where: str) -> None:
+    if stored is None or stored.dtype != drawn.dtype:
+        raise ArtifactError(f"holds no {str(drawn.dtype).removeprefix('torch.')} tensor called {name}", where=where)
+    if stored.shape != drawn.shape:
+        raise ArtifactError(f"{name} are {tuple(stored.shape)}", where=where, expected=str(tuple(drawn.shape)))
+
+
+def _check_labels(stored: Tensor, drawn: Tensor, *, where: str) -> None:
+    difference = float((stored - drawn).abs().max())
+    if not difference <= _LABEL_TOLERANCE:  # NaN fails too
+        raise IntegrityError(
+            f"the probes' soft labels differ by {difference:.2g}", where=where, expected=f"at most {_LABEL_TOLERANCE}",
+            remedy="This machine gives other labels than the publisher's; please report it with `gendata env`.",
+        )  # fmt: skip
 
 
 def _largest_step(stored: Tensor, drawn: Tensor) -> int:
@@ -128,15 +155,11 @@ def _largest_step(stored: Tensor, drawn: Tensor) -> int:
     return math.ceil(step) if math.isfinite(step) else 2**31 - 1
 
 
-def _stored_images(artifact: CondensedArtifact) -> Tensor | None:
+def _stored(artifact: CondensedArtifact) -> dict[str, Tensor] | None:
     facts = artifact.manifest.files.get(PROBES)
     if facts is None or not (artifact.path / PROBES).exists():
         return None
     try:
-        images = safetensors.torch.load(read_listed(artifact.path, PROBES, facts, verify=True)).get("images")
+        return safetensors.torch.load(read_listed(artifact.path, PROBES, facts, verify=True))
     except SafetensorError as error:
         raise ArtifactError(f"is not a safetensors file ({error})", where=str(artifact.path / PROBES)) from None
-    if images is None or images.dtype != artifact.sample_dtype:
-        expected = artifact.manifest.sampling.dtype
-        raise ArtifactError(f"holds no {expected} tensor called images", where=str(artifact.path / PROBES))
-    return images

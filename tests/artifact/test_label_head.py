@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from gendata.artifact import modules
 from gendata.artifact.artifact import CondensedArtifact, Draft, open_artifact, save_artifact
-from gendata.errors import ArtifactError, SpecError, UnsupportedVersionError
+from gendata.artifact.layout import facts_of
+from gendata.artifact.probes import verify_probes
+from gendata.errors import ArtifactError, IntegrityError, SpecError, UnsupportedVersionError
 from gendata.generators.label_head import LabelHead, LabelHeadConfig
 
 FRESH = {"samples_per_class": 7, "seed": 3, "epoch": 2}
@@ -45,6 +48,27 @@ def test_every_image_has_a_soft_label_and_the_stored_set_the_same_one_again(labe
     assert torch.equal(soft, labelled.label_probabilities())
     first = labelled.label_probabilities(ipc=2)
     assert first is not None and torch.equal(first, soft.unflatten(0, (3, 5))[:, :2].flatten(0, 1))
+
+
+def test_a_machine_finds_out_whether_it_gives_the_publishers_labels(
+    labelled: CondensedArtifact, forged: Callable[..., Path]
+) -> None:
+    assert verify_probes(labelled).tier == 2
+    path = labelled.path / "probes.safetensors"
+    stored = safetensors.torch.load(path.read_bytes())
+    assert torch.equal(stored["soft_labels"][:4], labelled.soft_labels[[0, 4, 9, 14]])  # type: ignore[index]
+    changed = {"images": stored["images"].clone(), "soft_labels": stored["soft_labels"].flip(1).contiguous()}
+    for tensors, error, told in (
+        (changed, IntegrityError, "soft labels differ"),
+        ({"images": changed["images"]}, ArtifactError, "no float32 tensor called soft_labels"),
+    ):
+        data = safetensors.torch.save(tensors)
+        path.write_bytes(data)
+        facts = facts_of(data)
+        listed = {path.name: {"size": facts.size, "sha256": facts.sha256}}
+        forged(lambda fields, listed=listed: fields["files"].update(listed))
+        with pytest.raises(error, match=told):
+            verify_probes(open_artifact(labelled.path))
 
 
 def test_the_card_says_which_images_have_soft_labels(labelled: CondensedArtifact) -> None:
