@@ -124,6 +124,9 @@ def export(
     fresh: Annotated[
         int | None, typer.Option("--fresh", min=1, metavar="N", help="N new images per class; none: the frozen set.")
     ] = None,
+    ipc: Annotated[
+        int | None, typer.Option("--ipc", min=1, metavar="N", help="N stored images per class, up to info's max_ipc.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the fresh images.")] = 0,
     epoch: Annotated[int, typer.Option("--epoch", min=0, help="Of the fresh images.")] = 0,
     labels: Annotated[
@@ -153,6 +156,7 @@ def export(
             open_named(name),
             format=layout,
             out=out,
+            ipc=ipc,
             fresh=fresh,
             seed=seed,
             epoch=epoch,

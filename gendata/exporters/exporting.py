@@ -17,6 +17,7 @@ def export_artifact(
     *,
     format: str,
     out: str | Path,
+    ipc: int | None = None,
     fresh: int | None = None,
     seed: int = 0,
     epoch: int = 0,
@@ -31,7 +32,8 @@ def export_artifact(
         artifact: an opened one, or its folder.
         format: a layout, a name in `EXPORTERS`: parquet, webdataset, image-folder, numpy, ddranking, onnx.
         out: a name that does not exist yet, or this very export, killed or finished.
-        fresh: so many new samples per class. None: the frozen set, IPC per class.
+        ipc: so many stored samples per class, up to `artifact.max_ipc`. None: `artifact.ipc`.
+        fresh: so many new samples per class. None: the frozen set.
         seed, epoch: of fresh samples.
         labels: None: soft ones where the artifact has them for these samples, else classes. A head's are left out
             where the layout has no place for them: they can be made again, stored ones would be lost.
@@ -49,7 +51,9 @@ def export_artifact(
     kind: type[Exporter] = EXPORTERS.load(format, where="format")
     exporter = kind(num_shards=num_shards, num_proc=num_proc, on_progress=on_progress)
     opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
-    dataset = GeneratedDataset(opened)
+    if fresh is not None and ipc is not None:
+        raise SpecError(f"ipc is {ipc} and fresh is {fresh}", expected="one of both: stored samples, or new ones")
+    dataset = GeneratedDataset(opened).frozen(ipc=ipc)
     if fresh is not None:
         dataset = dataset.fresh(samples_per_class=fresh, seed=seed)
         dataset.set_epoch(epoch)

@@ -207,6 +207,21 @@ def test_fresh_samples_are_those_of_the_seed_and_epoch(artifact: Any, tmp_path: 
     assert record["license"] == "CC-BY-4.0" and record["source"] == "cifar10"
 
 
+@pytest.mark.parametrize("ipc", [2, 5])
+def test_another_number_of_stored_samples_can_be_written(ipc: int, make_generator: Any, tmp_path: Path) -> None:
+    artifact = make_generator(ipc=3, noise=9)  # of five codes a class
+    export_artifact(artifact, format="numpy", out=tmp_path / "a", ipc=ipc)
+    ds = GeneratedDataset(artifact).frozen(ipc=ipc).with_format("numpy", dtype="uint8")
+    assert len(ds) == 3 * ipc
+    assert np.array_equal(np.load(tmp_path / "a" / "images.npy"), ds[:][0])
+    with pytest.raises(SpecError, match="holds another export"):
+        export_artifact(artifact, format="numpy", out=tmp_path / "a", ipc=7 - ipc)
+    with pytest.raises(SpecError, match="one of both"):
+        export_artifact(artifact, format="numpy", out=tmp_path / "b", ipc=ipc, fresh=1)
+    with pytest.raises(SpecError, match="IPC 6: 5 images per class are stored"):
+        export_artifact(artifact, format="numpy", out=tmp_path / "b", ipc=6)
+
+
 def test_some_samples_of_a_dataset_can_be_written(artifact: Any, tmp_path: Path) -> None:
     import numpy as np
 
