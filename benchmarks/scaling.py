@@ -27,7 +27,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -237,13 +237,34 @@ def main() -> None:
         told = [{**row._asdict(), "median_ms": row.median_ms, "n": len(row.step_ms)} for row in rows]
         print(json.dumps({"rows": told, "ratios": ratios(rows), "machine": machine}, indent=1))
         return
-    print(f"{'contender':20} {'classes':>7} {'side':>5} {'bytes':>13} {'ms a step':>10} {'n':>3}")
-    for row in rows:
-        name, count = row.contender, len(row.step_ms)
-        print(f"{name:20} {row.classes:7} {row.side:5} {row.bytes:13,} {row.median_ms:10.1f} {count:3}")
+    print(f"Bytes\n\n{bytes_table(rows)}\n")
+    print(f"Milliseconds of a step, {max(args.classes):,} classes\n\n{steps_table(rows)}\n")
     for name, ratio in ratios(rows).items():
         print(f"{name}: {ratio}")
-    print(machine)
+    print(f"medians of {args.rounds}; {machine}")
+
+
+def bytes_table(rows: list[Row]) -> str:
+    """A line per contender and number of classes, a column per side."""
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for row in sorted(rows, key=lambda row: (row.contender, row.classes, row.side)):
+        lines.setdefault((row.contender, f"{row.classes:,}"), []).append(f"{row.bytes:,}")
+    return _markdown(["", "classes"], rows, lines)
+
+
+def steps_table(rows: list[Row]) -> str:
+    """A line per contender, at the largest number of classes; a column per side."""
+    most, lines = max(row.classes for row in rows), dict[tuple[str, ...], list[str]]()
+    for row in sorted(rows, key=lambda row: (row.contender, row.side)):
+        if row.classes == most:
+            lines.setdefault((row.contender,), []).append(f"{row.median_ms:,.0f}")
+    return _markdown([""], rows, lines)
+
+
+def _markdown(first: list[str], rows: list[Row], lines: Mapping[tuple[str, ...], list[str]]) -> str:
+    header = [*first, *(f"{side} px" for side in sorted({row.side for row in rows}))]
+    table = [header, ["---"] * len(header), *([*names, *cells] for names, cells in lines.items())]
+    return "\n".join("| " + " | ".join(line) + " |" for line in table)
 
 
 def ratios(rows: list[Row]) -> dict[str, float]:
