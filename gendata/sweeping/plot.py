@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TITLES = {
     "spread": "achieved spread inside a class, samples / real",
     "gap": "achieved distance of class centres, samples / real",
-    "bytes": "bytes of the artifact",
+    "bytes": "bytes of the images that a row is trained on",
 }
 
 
@@ -60,8 +60,7 @@ def _draw_curves(axes: Axes, sweep: Sweep, lines: Sequence[Line]) -> None:
     for line in lines:
         value = getattr(line, x) if x in _TITLES else line.settings[x]
         if value is not None:
-            others = _told(sweep, line, paths=() if x in _TITLES else set(line.settings) - {x})
-            series.setdefault(", ".join([*others, _kind(line)]), []).append((value, line))
+            series.setdefault(_curve(sweep, line, x=x), []).append((value, line))
     numeric = all(isinstance(value, int | float) for points in series.values() for value, _ in points)
     for number, (name, points) in enumerate(series.items()):
         points = sorted(points, key=lambda point: point[0]) if numeric else points
@@ -75,6 +74,15 @@ def _draw_curves(axes: Axes, sweep: Sweep, lines: Sequence[Line]) -> None:
             label=name,
         )
     axes.set_xlabel(_TITLES.get(x, short(x)))
+
+
+def _curve(sweep: Sweep, line: Line, *, x: str) -> str:
+    """The curve on which a line is a point: lines that differ in what is swept alone share one."""
+    if x in _TITLES:  # achieved, not set: a variant without settings is one point of its row's curve
+        others = _told(sweep, line, paths=()) if line.settings else []
+    else:
+        others = _told(sweep, line, paths=set(line.settings) - {x})
+    return ", ".join([*others, _kind(line)])
 
 
 def _draw_marks(axes: Axes, sweep: Sweep, lines: Sequence[Line]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gendata.errors import MissingExtraError
-from gendata.sweeping.plot import plot_png, require_plots
+from gendata.sweeping.plot import _curve, plot_png, require_plots
 from gendata.sweeping.result import CellResult, ScoredRow, keep, kept
 from gendata.sweeping.sweep import Sweep, load_sweep
 from gendata.sweeping.table import cells_of, columns, lines_of, markdown
@@ -93,6 +93,15 @@ def test_a_plot_is_a_picture_whatever_its_axis(tmp_path: Path, extra: str) -> No
     made = sweep(tmp_path, extra)
     lines = lines_of(made, {cell.key: result(0.9) for cell in made.cells})
     assert plot_png(made, lines).startswith(b"\x89PNG")
+
+
+def test_variants_of_one_point_each_share_a_curve_and_others_have_their_own(tmp_path: Path) -> None:
+    made = sweep(tmp_path)  # two variants over a grid
+    lines = lines_of(made, {cell.key: result(0.9) for cell in made.cells})
+    gridded = {_curve(made, line, x="bytes") for line in lines if line.row == "frozen(10)"}
+    assert gridded == {"plain, frozen", "herded | all, frozen"}
+    alone = [msgspec.structs.replace(line, settings={}) for line in lines]
+    assert {_curve(made, line, x="bytes") for line in alone if line.row == "frozen(10)"} == {"frozen"}
 
 
 def test_without_matplotlib_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
