@@ -127,13 +127,19 @@ def _draw(
         images.append(render(generator, z, key["y"], micro_batch=micro_batch, dtype=dtype).cpu())
         if head is not None:
             labels.append(head_probabilities(head, z, key["y"], micro_batch=micro_batch))
-    told = {"images": torch.cat(images)}
-    return digest.hexdigest(), told | ({"soft_labels": torch.cat(labels)} if labels else {})
+    drawn = {"images": torch.cat(images)}
+    if labels:
+        drawn["soft_labels"] = torch.cat(labels)
+    return digest.hexdigest(), drawn
 
 
 def _check_kind(name: str, stored: Tensor | None, drawn: Tensor, *, where: str) -> None:
     if stored is None or stored.dtype != drawn.dtype:
-        raise ArtifactError(f"holds no {str(drawn.dtype).removeprefix('torch.')} tensor called {name}", where=where)
+        raise ArtifactError(
+            f"holds no {str(drawn.dtype).removeprefix('torch.')} tensor called {name}",
+            where=where, expected=f"one of shape {tuple(drawn.shape)}",
+            remedy="The artifact was written by other code; its publisher can save it again.",
+        )  # fmt: skip
     if stored.shape != drawn.shape:
         raise ArtifactError(f"{name} are {tuple(stored.shape)}", where=where, expected=str(tuple(drawn.shape)))
 

@@ -19,6 +19,7 @@ from gendata.evaluation.baselines import random_real, real_full, real_stream
 from gendata.evaluation.bench import Bench
 from gendata.evaluation.evaluator import _plan, named_source
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
+from gendata.evaluation.page.reproduction import command
 from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.recheck import recheck
@@ -179,6 +180,7 @@ def test_students_of_an_artifact_with_a_label_head_learn_its_soft_labels_or_the_
         (plain,) = evaluate(artifact, protocol=TINY, rows=rows, runs=1).rows
         assert (own.rows[0].labels, asked.rows[0].labels) == ("soft", "hard")
         assert asked.rows[0].last == plain.last != own.rows[0].last
+        assert "--labels hard" in command(asked, headed) and "--labels" not in command(own, headed)
         record_report(headed.path, own)
         record_report(headed.path, asked)
     assert [row["labels"] for row in open_artifact(headed.path).evaluations()] == ["soft", "hard"] * 2
