@@ -136,6 +136,10 @@ def losses(rows: Sequence[CardRow], classes: Sequence[str]) -> Iterator[tuple[st
         verdict = "teach more" if _compared(best, same_bytes) == "more" else "teach about as much"
         told = f"({percent(same_bytes.mean)} % against {percent(best.mean or 0)} %)"
         yield "Plain compression is a rival.", f"As many bytes of compressed real images {verdict} {told}."
+    frozen, drawn = _of_kind(main, "frozen"), _of_kind(main, "random-real")
+    if frozen and drawn and frozen.mean is not None and drawn.mean is not None and _compared(frozen, drawn) == "more":
+        told = f"({percent(drawn.mean)} % against {percent(frozen.mean)} %)"
+        yield "The stored set is beaten.", f"As many random real images teach more {told}."
     if len(best.per_class) == len(classes) > 1:
         hardest = sorted(range(len(classes)), key=lambda label: best.per_class[label])[:_HARDEST]
         named = ", ".join(f"{classes[label][:40]} ({percent(best.per_class[label])} %)" for label in hardest)

@@ -213,6 +213,17 @@ def test_rows_of_another_ipc_share_no_sentence_and_are_remade_at_their_own(artif
     assert "--ipc 40" in text and text.count("--ipc") == 1
 
 
+@pytest.mark.parametrize(("real", "told"), [(0.85, True), (0.6, False)])
+def test_a_stored_set_below_random_real_images_is_told(artifact, real, told):
+    rows = [
+        row_of(artifact, mode="fresh-matched", mean=0.9),
+        row_of(artifact, mode="frozen(15)", mean=0.8),
+        row_of(artifact, name="random-real", mode="real", mean=real),
+    ]
+    text = shown(render_card(artifact.manifest, rows).decode())
+    assert ("As many random real images teach more (85.0 % against 80.0 %)." in text) == told
+
+
 def test_rows_of_soft_labels_say_so(artifact):
     text = render_card(artifact.manifest, [row_of(artifact, labels="soft"), row_of(artifact, mode="fresh")]).decode()
     assert text.count("soft labels") == 1
