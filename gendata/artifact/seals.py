@@ -16,10 +16,15 @@ SEAL = "seal"
 _SAME = ("row", "mode", "protocol", "network", "ipc", "labels")  # a row that agrees in these was measured again
 
 
-def sealed(row: dict[str, Any], *, artifact_id: str) -> dict[str, Any]:
+def sealed(row: Mapping[str, Any], *, artifact_id: str) -> dict[str, Any]:
     """`row` with its seal."""
     unsealed = {name: value for name, value in row.items() if name != SEAL}
     return {**unsealed, SEAL: sha256_of({"artifact_id": artifact_id, "row": unsealed})}
+
+
+def is_sealed(row: Mapping[str, Any], artifact: CondensedArtifact) -> bool:
+    """Whether a row of the artifact's evaluations is as it was measured."""
+    return SEAL in row and sealed(row, artifact_id=artifact.artifact_id)[SEAL] == row[SEAL]
 
 
 def broken_seals(artifact: CondensedArtifact) -> list[str]:
@@ -29,7 +34,7 @@ def broken_seals(artifact: CondensedArtifact) -> list[str]:
         name = " ".join(key_of(row))[:200]
         if SEAL not in row:
             faults.append(f"{name}: has no seal")
-        elif sealed(row, artifact_id=artifact.artifact_id)[SEAL] != row[SEAL]:
+        elif not is_sealed(row, artifact):
             faults.append(f"{name}: was changed after it was measured, or is of another artifact")
     return faults
 

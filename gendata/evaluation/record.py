@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gendata.artifact.amend import write_evaluations
-from gendata.artifact.artifact import open_artifact
-from gendata.artifact.seals import key_of, sealed
+from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.artifact.seals import is_sealed, key_of, sealed
 from gendata.errors import IntegrityError, SpecError
 from gendata.evaluation.report import Report
 
@@ -43,6 +44,40 @@ def record_report(path: str | Path, report: Report) -> None:
     measured_again = {key_of(row) for row in new}
     kept = [row for row in artifact.evaluations() if key_of(row) not in measured_again]
     write_evaluations(path, [*kept, *new])
+
+
+def adopt_real_rows(path: str | Path, other: CondensedArtifact) -> int:
+    """Adds rows of real images that were measured beside another artifact and would come out the same beside this one.
+
+    They follow from data, protocol and IPC, `equal-bytes-real` from the artifact's bytes as well, none from its samples
+    (`RowPlan.follows_from`). So an artifact that is made anew keeps its baselines, each with what it was measured with.
+
+    Args:
+        path: of the artifact that gets the rows; those that it has already stay.
+        other: whose rows are read; one without its seal, or changed under it, is left.
+
+    Returns:
+        How many rows were added.
+    """
+    artifact = open_artifact(path)
+    rows = artifact.evaluations()
+    present = {key_of(row) for row in rows}
+    adopted = [
+        sealed(row, artifact_id=artifact.artifact_id)
+        for row in other.evaluations()
+        if key_of(row) not in present and is_sealed(row, other) and _fits(row, artifact, other)
+    ]
+    if adopted:
+        write_evaluations(path, [*rows, *adopted])
+    return len(adopted)
+
+
+def _fits(row: Mapping[str, Any], artifact: CondensedArtifact, other: CondensedArtifact) -> bool:
+    """Whether a row of `other` does not depend on what tells the two artifacts apart."""
+    source = artifact.manifest.source
+    same_data = source is not None and row["fingerprint"] == source.fingerprint and artifact.space == other.space
+    same_bytes = artifact.artifact_bytes == other.artifact_bytes or row["row"] != "equal-bytes-real"
+    return row["row"] != "artifact" and same_data and same_bytes
 
 
 def _circumstances(report: Report) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 
 import gendata
 from gendata._environment import environment
+from gendata.artifact.amend import write_evaluations
+from gendata.artifact.manifest import seal, to_bytes
+from gendata.artifact.seals import broken_seals
 from gendata.errors import IntegrityError, SpecError
-from gendata.evaluation.record import record_report
+from gendata.evaluation.record import adopt_real_rows, record_report
 from gendata.evaluation.report import Report, Row
 
 ROW = Row(
@@ -89,3 +93,69 @@ def test_rows_of_validation_images_are_never_kept(artifact: gendata.CondensedArt
     with pytest.raises(SpecError, match="scored on validation images"):
         record_report(artifact.path, report(artifact.artifact_id, row))
     assert artifact.evaluations() == []
+
+
+@pytest.fixture
+def sister(artifact: gendata.CondensedArtifact, tmp_path: Path) -> gendata.CondensedArtifact:
+    """Of the same data and the same bytes, with other samples."""
+    fields = json.loads((artifact.path / "config.json").read_text())
+    fields["frozen"]["seed"] += 1
+    shutil.copytree(artifact.path, tmp_path / "sister")
+    (tmp_path / "sister" / "probes.safetensors").unlink()
+    (tmp_path / "sister" / "config.json").write_bytes(to_bytes(seal(fields), where="sister"))
+    return gendata.open_artifact(tmp_path / "sister")
+
+
+def real(artifact: gendata.CondensedArtifact, *names: str, **changes: str) -> Report:
+    source = artifact.manifest.source
+    assert source is not None
+    rows = [msgspec.structs.replace(ROW, name=name, mode="real") for name in names]
+    told = report(artifact.artifact_id, ROW, *rows)
+    return msgspec.structs.replace(told, **{"fingerprint": source.fingerprint, **changes})
+
+
+def names(artifact: gendata.CondensedArtifact) -> set[str]:
+    return {row["row"] for row in gendata.open_artifact(artifact.path).evaluations()}
+
+
+def test_an_artifact_made_anew_keeps_the_rows_of_real_images_alone(
+    artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
+) -> None:
+    record_report(artifact.path, real(artifact, "random-real", "equal-bytes-real"))
+    assert sister.artifact_id != artifact.artifact_id
+    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 2
+    assert names(sister) == {"random-real", "equal-bytes-real"}
+    assert not broken_seals(gendata.open_artifact(sister.path))
+    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+
+
+def test_a_row_that_was_measured_here_is_not_replaced_by_an_adopted_one(
+    artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
+) -> None:
+    record_report(artifact.path, real(artifact, "random-real"))
+    better = [msgspec.structs.replace(row, mean=0.9) for row in real(sister, "random-real").rows]
+    record_report(sister.path, msgspec.structs.replace(real(sister), rows=tuple(better)))
+    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+    assert {row["mean"] for row in gendata.open_artifact(sister.path).evaluations()} == {0.9}
+
+
+def test_rows_of_other_data_or_without_a_right_seal_are_not_adopted(
+    artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
+) -> None:
+    record_report(artifact.path, real(artifact, "random-real", fingerprint="0" * 64))
+    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+    record_report(artifact.path, real(artifact, "random-real"))
+    rows = gendata.open_artifact(artifact.path).evaluations()
+    write_evaluations(artifact.path, [{**row, "mean": 0.99} for row in rows])
+    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+
+
+def test_real_images_in_as_many_bytes_are_adopted_only_where_the_bytes_are_as_many(
+    artifact: gendata.CondensedArtifact, tmp_path: Path
+) -> None:
+    record_report(artifact.path, real(artifact, "random-real", "equal-bytes-real"))
+    two = ("artifact.ipc=2", "generator.options.slots=2", "latent.options.slots=2")
+    other = gendata.condense("digits/random-real", out=tmp_path / "two", overrides=two)
+    assert other.artifact_bytes != artifact.artifact_bytes
+    assert adopt_real_rows(other.path, gendata.open_artifact(artifact.path)) == 1
+    assert names(other) == {"random-real"}
