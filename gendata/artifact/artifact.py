@@ -217,7 +217,7 @@ class CondensedArtifact:
             return self._head_labels(key)
         if ipc is not None and ipc > self.ipc:
             raise SpecError(
-                f"IPC {ipc}: soft labels are stored for {self.ipc} images per class",
+                f"IPC {ipc}: images with soft labels per class: {self.ipc}",
                 where=str(self.path),
                 expected=f"at most {self.ipc}",
             )
@@ -304,7 +304,7 @@ class CondensedArtifact:
         ipc = self.ipc if ipc is None else ipc
         if not 1 <= ipc <= self.max_ipc:
             raise SpecError(
-                f"IPC {ipc}: {self.max_ipc} images per class are stored",
+                f"IPC {ipc}: images stored per class: {self.max_ipc}",
                 where=str(self.path),
                 expected=f"1 to {self.max_ipc}",
             )

@@ -218,7 +218,7 @@ def test_another_number_of_stored_samples_can_be_written(ipc: int, make_generato
         export_artifact(artifact, format="numpy", out=tmp_path / "a", ipc=7 - ipc)
     with pytest.raises(SpecError, match="one of both"):
         export_artifact(artifact, format="numpy", out=tmp_path / "b", ipc=ipc, fresh=1)
-    with pytest.raises(SpecError, match="IPC 6: 5 images per class are stored"):
+    with pytest.raises(SpecError, match="IPC 6: images stored per class: 5"):
         export_artifact(artifact, format="numpy", out=tmp_path / "b", ipc=6)
 
 
