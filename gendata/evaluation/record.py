@@ -41,9 +41,8 @@ def record_report(path: str | Path, report: Report) -> None:
         sealed({**_told(msgspec.to_builtins(row)), **_circumstances(report)}, artifact_id=artifact.artifact_id)
         for row in report.rows
     ]
-    measured_again = {key_of(row) for row in new}
-    kept = [row for row in artifact.evaluations() if key_of(row) not in measured_again]
-    write_evaluations(path, [*kept, *new])
+    rows = {key_of(row): row for row in [*artifact.evaluations(), *new]}  # a row measured again keeps its place
+    write_evaluations(path, list(rows.values()))
 
 
 def adopt_real_rows(path: str | Path, other: CondensedArtifact) -> int:

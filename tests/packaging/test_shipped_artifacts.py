@@ -100,7 +100,10 @@ def test_one_command_makes_one_anew_and_makes_another(tmp_path: Path) -> None:
     assert after.manifest != before.manifest
     artifact = gendata.open_artifact(hub / "artifacts" / "digits", verify="probe")
     assert artifact.manifest.digest == after.manifest
-    assert [row["n"] for row in artifact.evaluations()] == [1]
+    rows = artifact.evaluations()
+    assert [row["n"] for row in rows if row["row"] == "artifact"] == [1]
+    adopted = gendata.open_artifact(HUB / "artifacts" / "digits").evaluations()
+    assert [row["mean"] for row in rows if row["mode"] == "real"] == [r["mean"] for r in adopted if r["mode"] == "real"]
     ship("digits-too", "digits/generative-demo", summary="another", **quick)
     assert list(parse_catalog(hub / "catalog.yaml")) == sorted([*parse_catalog(HUB / "catalog.yaml"), "digits-too"])
     assert (hub / "catalog.yaml").read_text().startswith((HUB / "catalog.yaml").read_text().partition("artifacts:")[0])
