@@ -75,7 +75,7 @@ def test_a_kept_row_says_with_what_it_was_measured(artifact: gendata.CondensedAr
     assert {"processor", "accelerators"} <= set(row["hardware"])
 
 
-def test_a_row_measured_again_takes_the_place_of_the_older_one_and_no_other(artifact: gendata.CondensedArtifact) -> None:
+def test_a_row_measured_again_takes_the_place_of_the_older_one(artifact: gendata.CondensedArtifact) -> None:
     other = msgspec.structs.replace(ROW, mode="fresh-matched")
     record_report(artifact.path, report(artifact.artifact_id, ROW, other))
     record_report(artifact.path, report(artifact.artifact_id, msgspec.structs.replace(ROW, mean=0.7)))
