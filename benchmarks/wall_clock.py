@@ -1,4 +1,4 @@
-"""Claim: a generator is condensed to a given accuracy in fewer minutes than pixels, on the same machine.
+"""Is a generator condensed to a given accuracy in fewer minutes than pixels, on the same machine? (On digits: no.)
 
     python benchmarks/wall_clock.py [--out runs/wall-clock] [--seeds 2] [--jobs 1] [--plot wall-clock.png]
 
