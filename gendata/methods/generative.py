@@ -5,7 +5,7 @@ real ones; an intra-class loss pushes samples of a class apart, an inter-class l
 of classes. Everything else here (architecture, warm start, embedding pool, latent codes, the losses' exact forms and
 weights) is ours: the paper's code and details are not public.
 
-Six stages, of which a recipe may leave out most:
+Seven stages, of which a recipe may leave out most:
     pool         trains small classifiers on the real data and keeps snapshots of several ages: the embedders.
     reconstruct  fits the generator as the decoder of a class-conditional variational autoencoder (Kingma and Welling
                  2014; the rate is held at a target as in Burgess et al. 2018), then the latent law to the codes.
@@ -17,10 +17,12 @@ Six stages, of which a recipe may leave out most:
     freeze       moves the codes of the frozen set, and nothing else, until that set has the features of its classes: DM
                  (Zhao and Bilen 2023), with a few numbers per image in the place of its pixels. New samples hardly
                  change.
+    unroll       moves them on so that students that train on that set err less on real images: through their training
+                 steps (see `unrolled_students`).
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
                  (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
-The last share of the steps of refine, match and freeze computes with weights and codes rounded as they will be stored.
+The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be stored.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ from gendata.methods.generative_config import GenerativeConfig
 from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
+from gendata.methods.unrolled_students import UnrolledStudents
 
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
@@ -70,7 +73,8 @@ class Generative(Method):
             raise SpecError(
                 f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
             )
-        trained = {"frozen_weight": config.frozen_weight, "frozen_steps": config.frozen_steps}
+        trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
+        trained["unroll"] = bool(config.unroll)
         for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
             if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
                 raise SpecError(
@@ -98,6 +102,10 @@ class Generative(Method):
                 num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
         self._dsa = Dsa(strategy=config.augmentation)
+        self.students = nn.ModuleList(
+            UnrolledStudents(entry, network=config.network, real=real, augment=self._dsa, seed=seed)
+            for entry in config.unroll
+        )
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
     def stages(self) -> tuple[Stage, ...]:
@@ -115,6 +123,10 @@ class Generative(Method):
             Stage(name="refine", num_steps=c.refine_steps, lr=c.refine_lr, betas=(0.9, 0.99)),
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
+            *(
+                Stage(name=f"unroll-{ipc}", num_steps=entry.steps, lr=entry.lr)
+                for ipc, entry in zip(self._unrolled_sizes(), c.unroll, strict=True)
+            ),
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
@@ -150,7 +162,7 @@ class Generative(Method):
     def trainable(self, stage: Stage) -> nn.Module:
         if stage.name == "pool":
             return self.pool.networks
-        if stage.name == "freeze":
+        if stage.name.startswith(("freeze", "unroll-")):
             return nn.ParameterList([self.law.codes])
         if stage.name == "label":
             assert self.head is not None
@@ -178,6 +190,8 @@ class Generative(Method):
             return self._refine(weights, rng)
         if stage.name == "freeze":
             return self._freeze(weights, rng)
+        if stage.name.startswith("unroll-"):
+            return self._unroll(weights, int(stage.name.removeprefix("unroll-")), i, rank)
         return self._match(weights, i, rng, rank)
 
     def _weights(self, *, rounded: bool) -> StepWeights:
@@ -301,9 +315,31 @@ class Generative(Method):
 
     def _frozen_set(self, weights: StepWeights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
         """Images and labels of the frozen set of some classes, whole: it is matched as what it is, not as a sample."""
-        slots = min(self.ipc, weights.codes.shape[1])
-        y = classes.repeat_interleave(slots)
-        return weights.generate(weights.codes[classes, :slots].flatten(0, 1), y, held=held), y
+        return _stored(weights, weights.codes[classes, : self.ipc], classes, held=held)
+
+    # unroll
+
+    def _unroll(self, weights: StepWeights, ipc: int, i: int, rank: int) -> dict[str, Tensor]:
+        sizes = self._unrolled_sizes()
+        place = sizes.index(ipc)
+        kept = sizes[place - 1] if place else 0  # was moved before, and stays
+        classes = torch.arange(len(weights.codes), device=weights.codes.device)
+        codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept:ipc]], dim=1)
+        x, y = _stored(weights, codes, classes, held=True)
+        students = self.students[place]
+        assert isinstance(students, UnrolledStudents)
+        return {"real cross entropy": students.loss(x, y, i, rank=rank)}
+
+    def _unrolled_sizes(self) -> list[int]:
+        """Images per class of the stored sets that `unroll` moves, one after the other."""
+        sizes = [entry.ipc or self.ipc for entry in self.config.unroll]
+        most = self.law.codes.shape[1] if isinstance(self.law, Codebook) else 0
+        if sizes != sorted(set(sizes)) or max(sizes, default=0) > most:
+            raise SpecError(
+                f"sets of {sizes} images per class", where="method generative: unroll",
+                expected=f"sizes that rise, up to the {most} codes of a class",
+            )  # fmt: skip
+        return sizes
 
     # label
 
@@ -332,6 +368,12 @@ class Generative(Method):
             said = self.pool.mean_answer(self.real.normalised(x), temperature=c.label_temperature)
         given = head(z, y).float().log_softmax(1)
         return {"labels": F.kl_div(given, said, reduction="batchmean")}
+
+
+def _stored(weights: StepWeights, codes: Tensor, classes: Tensor, *, held: bool) -> tuple[Tensor, Tensor]:
+    """Images and labels of codes (len(classes), codes per class, dim); see `StepWeights.generate`."""
+    y = classes.repeat_interleave(codes.shape[1])
+    return weights.generate(codes.flatten(0, 1), y, held=held), y
 
 
 def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:

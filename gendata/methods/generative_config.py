@@ -12,6 +12,7 @@ from gendata.losses.objective import Term
 from gendata.methods.code_order import FrozenChoice
 from gendata.methods.embedding_pool import PoolKind
 from gendata.methods.latent_fit import CodeOrigin
+from gendata.methods.unrolled_students import UnrollConfig
 
 _MAX_BATCH = 65536
 _MOST = {
@@ -78,6 +79,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     frozen_steps: int = 0  # on the codes of the frozen set alone, to stand for its class; needs `frozen: codes`
     frozen_lr: float = 0.02
     frozen_losses: tuple[Term, ...] = _FROZEN_LOSSES  # the frozen set is stored, not sampled: estimators are plain
+    # After that codes are moved by what students learn from the images of the first `ipc` of a class; where there are
+    # several entries each leaves alone what those before it have moved. Empty: none.
+    unroll: tuple[UnrollConfig, ...] = ()
 
     label_steps: int = 0  # on a head that gives every sample the soft label of the pool's oldest networks; 0: no head
     label_head: LabelHeadConfig = LabelHeadConfig()
@@ -85,7 +89,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     label_lr: float = 5.0e-3
     label_temperature: float = 1.0  # of the networks' answers
 
-    rounded_share: float = 0.25  # of the steps of refine, match and freeze, the last ones, through storage's rounding
+    rounded_share: float = (
+        0.25  # of the steps of refine, match, freeze and unroll, the last, through storage's rounding
+    )
 
     def __post_init__(self) -> None:
         for name in (

@@ -1,0 +1,146 @@
+"""Students whose training is differentiated: how a small set has to change for them to learn the real data."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from gendata.augmentation.dsa import Dsa
+from gendata.errors import SpecError
+from gendata.methods.draws import keyed_generator
+from gendata.methods.method import RealData
+from gendata.networks import build_network
+
+_MOMENTUM, _WEIGHT_DECAY = 0.9, 5e-4  # of students, as dsa/v1 trains them
+_MOST = {
+    "steps": 10**8, "students": 1000, "age": 10**6, "window": 1000, "student_batch": 65536, "real_batch": 65536,
+    "ipc": 4096,
+}  # fmt: skip
+_TINY = 1e-30
+
+
+class UnrollConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of moving a stored set by what students learn from it."""
+
+    steps: int = 400
+    ipc: int | None = None  # images per class of that set; None: of the frozen set
+    lr: float = 0.02
+    students: int = 10  # in training side by side, each at another age
+    age: int = 400  # training steps after which a student is drawn anew
+    window: int = 15  # training steps that are differentiated together; time and memory grow with it
+    student_lr: float = 0.01  # of SGD; momentum 0.9, weight decay 5e-4
+    student_batch: int = 256  # images of the set per training step; smaller sets are taken whole
+    real_batch: int = 256  # real images on which a student is asked after its window
+
+    def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= most:
+                raise ValueError(f"{name} must be 1 to {most}, got {value}")
+        for name in ("lr", "student_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+class UnrolledStudents(nn.Module):
+    """Students in training on a set, and their loss on real images as a function of that set.
+
+    Each step one student trains on for a window of steps and is then asked about real images; the gradient of its
+    error runs back through those steps into the images they took. Students live `age` steps and are of different
+    ages, so that windows lie everywhere along a training.
+
+    Source: gradients through training, Dataset Distillation (Wang et al. 2018, arXiv:1811.10959); truncated windows at
+    random places, RaT-BPTT (Feng et al. 2023, arXiv:2311.07025). Differs from them: a student goes on where its last
+    window ended, on a set that has moved a little since, in the place of training anew up to every window, so that no
+    step is taken that is not differentiated; students train by SGD with momentum and Siamese augmentation drawn per
+    image, as those of dsa/v1 do; images change through the codes that make them.
+
+    Args:
+        config: see there.
+        network: their architecture.
+        real: what they are to learn.
+        augment: of the images they train on.
+        seed: of their first weights and of everything they draw.
+
+    Raises:
+        SpecError: the architecture keeps running statistics, which a window could not be differentiated through.
+    """
+
+    def __init__(self, config: UnrollConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
+        super().__init__()
+        self.config, self._real, self._augment, self._seed, self._name = config, real, augment, seed, network
+        self.network = build_network(network, spec=real.spec, seed=seed).requires_grad_(False)
+        if any(isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats
+               for module in self.network.modules()):  # fmt: skip
+            raise SpecError(
+                f"network {network} keeps running statistics", where="method generative: unroll",
+                expected="instance, group, layer or no norm, such as convnet3-w32-in",
+            )  # fmt: skip
+        self._shapes = {name: weight.shape for name, weight in self.network.named_parameters()}
+        size = sum(weight.numel() for weight in self.network.parameters())
+        self.register_buffer("weights", torch.zeros(config.students, size))
+        self.register_buffer("momenta", torch.zeros(config.students, size))
+        self.register_buffer("steps_left", torch.zeros(config.students, dtype=torch.int64))
+        self.weights: Tensor
+        self.momenta: Tensor
+        self.steps_left: Tensor
+
+    def loss(self, images: Tensor, y: Tensor, i: int, *, rank: int = 0) -> Tensor:
+        """Cross-entropy on real images, in nats, of the student whose turn it is at step i, after its window.
+
+        The gradient to `images` has norm 1: a late student's would else be twenty times an early one's.
+
+        Args:
+            images: (N, C, H, W) in [0, 1], the whole set.
+            y: (N,) their classes.
+            rank: ranks train the same students and ask them about different real images.
+        """
+        rng = keyed_generator(self._seed, "unroll", i)
+        k = i % self.config.students
+        if self.steps_left[k] <= 0:
+            self._draw(k, rng, is_first=i < self.config.students)
+        with torch.autocast(images.device.type, enabled=False):
+            taken = images.detach().float().requires_grad_()
+            x = self._real.normalised(taken)
+            weights, momenta = self.weights[k].clone().requires_grad_(), self.momenta[k].clone()
+            for _ in range(self.config.window):
+                weights, momenta = self._trained(weights, momenta, x, y, rng)
+            x_real, y_real = self._real.batch(self.config.real_batch, keyed_generator(self._seed, "asked", i, rank))
+            error = F.cross_entropy(self._logits(weights, self._real.normalised(x_real)), y_real)
+            (gradient,) = torch.autograd.grad(error, taken)
+        with torch.no_grad():
+            self.weights[k], self.momenta[k] = weights, momenta
+            self.steps_left[k] -= self.config.window
+        along = (images * (gradient / gradient.norm().clamp_min(_TINY))).sum()
+        return error.detach() + along - along.detach()
+
+    def _trained(
+        self, weights: Tensor, momenta: Tensor, x: Tensor, y: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Weights and momenta after one more step of SGD, differentiable."""
+        rows = torch.randperm(len(y), generator=rng)[: self.config.student_batch].to(y.device)
+        logits = self._logits(weights, self._augment.draw(rng, len(rows))(x[rows]))
+        (gradient,) = torch.autograd.grad(F.cross_entropy(logits, y[rows]), weights, create_graph=True)
+        momenta = _MOMENTUM * momenta + gradient + _WEIGHT_DECAY * weights
+        return weights - self.config.student_lr * momenta, momenta
+
+    def _logits(self, weights: Tensor, x: Tensor) -> Tensor:
+        parts = weights.split([shape.numel() for shape in self._shapes.values()])
+        named = {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
+        out: Tensor = functional_call(self.network, named, (x,))
+        return out.float()
+
+    @torch.no_grad()
+    def _draw(self, k: int, rng: torch.Generator, *, is_first: bool) -> None:
+        """A student without any training; the first ones are given shorter lives, that all be of different ages."""
+        seed = int(torch.randint(2**31, (), generator=rng))
+        drawn = build_network(self._name, spec=self._real.spec, seed=seed)
+        self.weights[k] = nn.utils.parameters_to_vector(drawn.parameters()).to(self.weights.device)
+        self.momenta[k] = 0.0
+        share = (k + 1) / self.config.students if is_first else 1.0
+        self.steps_left[k] = math.ceil(share * self.config.age)
