@@ -17,12 +17,13 @@ Seven stages, of which a recipe may leave out most:
     freeze       moves the codes of the frozen set, and nothing else, until that set has the features of its classes: DM
                  (Zhao and Bilen 2023), with a few numbers per image in the place of its pixels. New samples hardly
                  change.
-    unroll       moves them on so that students that train on that set err less on real images: through their training
-                 steps (see `unrolled_students`).
+    unroll       moves them on so that students that train on that set err less on real images: the gradient runs back
+                 through their training (see `unrolled_students`). A larger set that begins with it may follow.
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
                  (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
-The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be stored.
+The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be
+stored.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ _MOST = {
     "label_batch": _MAX_BATCH,
 }
 _MAX_AGES, _MAX_AGE = 32, 10**6
+_MAX_SETS = 16
 _LOSSES = (
     Term(name="mean"),
     Term(name="moment", weight=0.1),
@@ -89,9 +90,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     label_lr: float = 5.0e-3
     label_temperature: float = 1.0  # of the networks' answers
 
-    rounded_share: float = (
-        0.25  # of the steps of refine, match, freeze and unroll, the last, through storage's rounding
-    )
+    rounded_share: float = 0.25  # of the steps of refine, match, freeze, unroll: the last ones, as stored
 
     def __post_init__(self) -> None:
         for name in (
@@ -136,6 +135,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("frozen_choice needs reconstruct_steps above 0, which give the codes")
         if self.label_steps and not self.networks:
             raise ValueError("label_steps needs networks above 0, which give the labels")
+        if len(self.unroll) > _MAX_SETS:
+            raise ValueError(f"unroll must have at most {_MAX_SETS} entries, got {len(self.unroll)}")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share
         for name in ("losses", "frozen_losses"):
             if not any(term.weight and (always_trained or not term.needs_trained) for term in getattr(self, name)):

@@ -117,7 +117,8 @@ class UnrolledStudents(nn.Module):
             self.weights[k], self.momenta[k] = weights, momenta
             self.steps_left[k] -= self.config.window
         along = (images * (gradient / gradient.norm().clamp_min(_TINY))).sum()
-        return error.detach() + along - along.detach()
+        reported: Tensor = error.detach() + along - along.detach()
+        return reported
 
     def _trained(
         self, weights: Tensor, momenta: Tensor, x: Tensor, y: Tensor, rng: torch.Generator

@@ -31,10 +31,11 @@ from gendata.sources.source import open_source
         ("reconstruct_batch", 65537),
         ("steps", 10**8 + 1),
         ("reconstruct_steps", 10**8 + 1),
+        ("unroll", [{}] * 17),
     ],
 )
 def test_an_option_beyond_any_use_is_refused_with_the_bound(option: str, value: Any) -> None:
-    with pytest.raises(RecipeError, match=rf"{option} must be at most \d+"):
+    with pytest.raises(RecipeError, match=rf"{option} must (be|have) at most \d+"):
         METHODS.config("generative", {option: value}, where="method")
 
 
@@ -183,9 +184,13 @@ def frozen(**options: Any) -> Recipe:
     return msgspec.structs.replace(recipe, latent=latent, artifact=artifact)
 
 
-def test_freezing_moves_the_codes_of_the_frozen_set_and_nothing_else(tmp_path: Path) -> None:
+UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
+
+
+@pytest.mark.parametrize("options", [{"frozen_steps": 5}, {"unroll": [UNROLLED]}])
+def test_freezing_moves_the_codes_of_the_frozen_set_and_nothing_else(tmp_path: Path, options: dict[str, Any]) -> None:
     before = condensation.condense(frozen(), out=tmp_path / "before")
-    after = condensation.condense(frozen(frozen_steps=5), out=tmp_path / "after")
+    after = condensation.condense(frozen(**options), out=tmp_path / "after")
 
     assert not torch.isclose(after.law.codes[:, :2], before.law.codes[:, :2]).all(dim=2).any()
     assert torch.equal(after.law.codes[:, 2:], before.law.codes[:, 2:])
@@ -213,9 +218,44 @@ def test_freezing_brings_the_frozen_set_to_the_features_of_its_classes(tmp_path:
     assert distance(after) < 0.9 * distance(before)
 
 
-def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"unroll": [UNROLLED]}])
+def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="frozen: codes"):
-        condensation.condense(refined(frozen_steps=1), out=tmp_path / "out")
+        condensation.condense(refined(**options), out=tmp_path / "out")
+
+
+def test_a_larger_set_is_unrolled_after_the_frozen_one_and_leaves_it_alone(tmp_path: Path) -> None:
+    first = condensation.condense(frozen(unroll=[UNROLLED]), out=tmp_path / "first")
+    both = condensation.condense(frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), out=tmp_path / "both")
+
+    assert torch.equal(both.law.codes[:, :2], first.law.codes[:, :2])
+    assert not torch.isclose(both.law.codes[:, 2], first.law.codes[:, 2]).all(dim=1).any()
+    assert torch.equal(both.law.codes[:, 3:], first.law.codes[:, 3:])
+
+
+@pytest.mark.parametrize("sizes", [[3, 2], [2, 2], [5]])
+def test_sets_that_do_not_rise_or_that_no_codes_make_are_refused(tmp_path: Path, sizes: list[int]) -> None:
+    unroll = [{**UNROLLED, "ipc": ipc} for ipc in sizes]
+    with pytest.raises(SpecError, match="sizes that rise, up to the 4 codes"):
+        condensation.condense(frozen(unroll=unroll), out=tmp_path / "out")
+
+
+def test_unrolling_that_dies_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+    recipe = frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}])
+
+    class Killed(BaseException):
+        """Stands for a death that leaves no time to clean up."""
+
+    def die(progress: condensation.Progress) -> None:
+        if (progress.stage, progress.step) == ("unroll-3", 3):
+            raise Killed
+
+    whole = condensation.condense(recipe, out=tmp_path / "whole")
+    with pytest.raises(Killed):
+        condensation.condense(recipe, out=tmp_path / "halves", on_progress=die)
+    assert condensation.condense(recipe, out=tmp_path / "halves").artifact_id == whole.artifact_id
 
 
 def test_a_law_without_the_noise_that_the_generator_takes_is_refused_before_training() -> None:
