@@ -75,8 +75,7 @@ class UnrolledStudents(nn.Module):
         super().__init__()
         self.config, self._real, self._augment, self._seed, self._name = config, real, augment, seed, network
         self.network = build_network(network, spec=real.spec, seed=seed).requires_grad_(False)
-        if any(isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats
-               for module in self.network.modules()):  # fmt: skip
+        if next(self.network.buffers(), None) is not None:
             raise SpecError(
                 f"network {network} keeps running statistics", where="method generative: unroll",
                 expected="instance, group, layer or no norm, such as convnet3-w32-in",
