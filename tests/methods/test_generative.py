@@ -115,27 +115,6 @@ def with_noise(recipe: Recipe) -> Recipe:
     return msgspec.structs.replace(recipe, generator=generator, latent=latent)
 
 
-def test_refining_a_codebook_through_int4_that_dies_ends_with_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
-
-    recipe = with_noise(refined())
-
-    class Killed(BaseException):
-        """Stands for a death that leaves no time to clean up."""
-
-    def die(progress: condensation.Progress) -> None:
-        if (progress.stage, progress.step) == ("refine", 30):
-            raise Killed
-
-    whole = condensation.condense(recipe, out=tmp_path / "whole")
-    with pytest.raises(Killed):
-        condensation.condense(recipe, out=tmp_path / "halves", on_progress=die)
-    assert condensation.condense(recipe, out=tmp_path / "halves").artifact_id == whole.artifact_id
-
-
 def test_refining_brings_the_images_of_codes_nearer_to_the_samples_they_encode(tmp_path: Path) -> None:
     def last_pixel_loss(refine_steps: int) -> float:
         losses: list[float] = []
@@ -185,6 +164,32 @@ def frozen(**options: Any) -> Recipe:
 
 
 UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "stage", "step"),
+    [
+        (with_noise(refined()), "refine", 30),
+        (frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), "unroll-3", 3),
+    ],
+)
+def test_a_run_through_a_codebook_that_dies_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe, stage: str, step: int
+) -> None:
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+
+    class Killed(BaseException):
+        """Stands for a death that leaves no time to clean up."""
+
+    def die(progress: condensation.Progress) -> None:
+        if (progress.stage, progress.step) == (stage, step):
+            raise Killed
+
+    whole = condensation.condense(recipe, out=tmp_path / "whole")
+    with pytest.raises(Killed):
+        condensation.condense(recipe, out=tmp_path / "halves", on_progress=die)
+    assert condensation.condense(recipe, out=tmp_path / "halves").artifact_id == whole.artifact_id
 
 
 @pytest.mark.parametrize("options", [{"frozen_steps": 5}, {"unroll": [UNROLLED]}])
@@ -238,24 +243,6 @@ def test_sets_that_do_not_rise_or_that_no_codes_make_are_refused(tmp_path: Path,
     unroll = [{**UNROLLED, "ipc": ipc} for ipc in sizes]
     with pytest.raises(SpecError, match="sizes that rise, up to the 4 codes"):
         condensation.condense(frozen(unroll=unroll), out=tmp_path / "out")
-
-
-def test_unrolling_that_dies_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
-    recipe = frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}])
-
-    class Killed(BaseException):
-        """Stands for a death that leaves no time to clean up."""
-
-    def die(progress: condensation.Progress) -> None:
-        if (progress.stage, progress.step) == ("unroll-3", 3):
-            raise Killed
-
-    whole = condensation.condense(recipe, out=tmp_path / "whole")
-    with pytest.raises(Killed):
-        condensation.condense(recipe, out=tmp_path / "halves", on_progress=die)
-    assert condensation.condense(recipe, out=tmp_path / "halves").artifact_id == whole.artifact_id
 
 
 def test_a_law_without_the_noise_that_the_generator_takes_is_refused_before_training() -> None:
