@@ -163,7 +163,7 @@ def _samples_tab(gr: Any, demo: Any, artifact: CondensedArtifact, real: Split | 
         return sheets.class_sheet(artifact, int(label), draw=draw, seed=_seed(seed), real=shown)
 
     inputs = [picked, draw, seed, page, beside]
-    _on_change(demo, inputs, show, sheet)
+    _on_change(gr, demo, inputs, show, sheet)
     again.click(lambda seed: (_seed(seed) + 1) % _MAX_SEED, seed, seed, show_progress="hidden", queue=False)
 
 
@@ -185,7 +185,7 @@ def _walk_tab(gr: Any, demo: Any, artifact: CondensedArtifact) -> None:
         ends = walks.End(int(start), _seed(start_seed)), walks.End(int(stop), _seed(stop_seed))
         return walks.walk_html(walker, *ends, int(position))
 
-    _on_change(demo, [start, start_seed, stop, stop_seed, position], show, shown)
+    _on_change(gr, demo, [start, start_seed, stop, stop_seed, position], show, shown)
     draws = random.Random()
     again.click(
         lambda: (draws.randrange(10_000), draws.randrange(10_000)),
@@ -196,12 +196,13 @@ def _walk_tab(gr: Any, demo: Any, artifact: CondensedArtifact) -> None:
     )
 
 
-def _on_change(demo: Any, inputs: list[Any], show: Any, output: Any) -> None:
-    """Calls `show` when the page opens and when an input changed; of calls that pile up, the last one counts."""
-    options = {"show_progress": "hidden", "trigger_mode": "always_last", "queue": False}
-    demo.load(show, inputs, output, **options)
-    for component in inputs:
-        component.change(show, inputs, output, **options)
+def _on_change(gr: Any, demo: Any, inputs: list[Any], show: Any, output: Any) -> None:
+    """Calls `show` when the page opens and when an input changed; of calls that pile up, the last one counts.
+
+    One listener for all of them: with one each, a slow answer could replace a later, faster one.
+    """
+    triggers = [demo.load, *(component.change for component in inputs)]
+    gr.on(triggers, show, inputs, output, show_progress="hidden", trigger_mode="always_last", queue=False)
 
 
 def _choices(artifact: CondensedArtifact) -> list[tuple[str, int]]:

@@ -188,8 +188,14 @@ _SERVER = """
 import sys
 from gendata.artifact.artifact import open_artifact
 from gendata.viewer import RealImages, build, launch_options
-import torch
+from gendata.viewing import sheets
+import time, torch
 from gendata.sources.split import Split
+overview = sheets.overview
+def slow_overview(*args, **kwargs):
+    time.sleep(1.0 if kwargs["seed"] else 0.0)  # drawn again it takes its time, and is overtaken by a class's sheet
+    return overview(*args, **kwargs)
+sheets.overview = slow_overview
 artifact = open_artifact(sys.argv[1])
 x = torch.randint(0, 256, (40, *artifact.spec.shape), dtype=torch.uint8)
 demo = build(artifact, real=RealImages(Split(x, torch.arange(40) % 4)))
@@ -252,16 +258,33 @@ def test_samples_are_drawn_again_and_one_class_is_picked(browser: Any, address: 
     first = page.locator("#gd-samples").inner_html()
     page.get_by_role("button", name="Draw again").press("Enter")
     page.wait_for_function("before => document.querySelector('#gd-samples').innerHTML !== before", arg=first)
-    page.get_by_label("Class", exact=True).focus()
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type("zero")
-    page.keyboard.press("Enter")
+    _pick_class(page, "zero")
     page.wait_for_selector("#gd-samples .gd-one")
     assert page.locator("#gd-samples .gd-synthetic img").count() == 60
     page.get_by_label("Real images beside them").uncheck()
     page.wait_for_function("!document.querySelector('#gd-samples .gd-real')")
     assert page.evaluate("window.hacked") is None
     page.close()
+
+
+@pytest.mark.slow
+def test_a_slow_answer_does_not_replace_a_later_one(browser: Any, address: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(address)
+    page.wait_for_selector("#gd-samples .gd-strip img")
+    page.get_by_role("button", name="Draw again").press("Enter")
+    _pick_class(page, "zero")
+    page.wait_for_selector("#gd-samples .gd-one")
+    page.wait_for_timeout(1500)
+    assert page.locator("#gd-samples .gd-one .gd-synthetic img").count() == 60
+    page.close()
+
+
+def _pick_class(page: Any, name: str) -> None:
+    page.get_by_label("Class", exact=True).focus()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
 
 
 @pytest.mark.slow
