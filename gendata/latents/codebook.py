@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gendata.errors import SpecError
 from gendata.latents.law import LatentLaw
+from gendata.latents.philox import uniforms
 
 _MAX_DISTANCES = 2**33  # classes x codes^2: minutes of `prepare`, whoever wrote the config
 _MAX_CODES = 2**24  # classes x codes: bounds what `prepare` keeps
@@ -34,6 +35,8 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # Values of noise after the code, for a generator that draws texture with them. Unset: none, and not written, as
     # `frozen`.
     noise: int | msgspec.UnsetType = msgspec.UNSET
+    # The codes of the frozen set go on with noise too, each with its own, the same for ever. Unset: with zeros.
+    frozen_noise: bool | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= 4096:
@@ -47,6 +50,8 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"reach must be 0 to 1, got {self.reach}")
         if self.noise is not msgspec.UNSET and not 0 <= self.noise <= _MAX_NOISE:
             raise ValueError(f"noise must be 0 to {_MAX_NOISE}, got {self.noise}")
+        if self.frozen_noise is True and not (self.frozen == "codes" and self.noise):
+            raise ValueError("frozen_noise needs `frozen: codes` and noise above 0")
 
 
 class Codebook(LatentLaw):
@@ -59,7 +64,8 @@ class Codebook(LatentLaw):
     the codes puts first those that cover the class best. A frozen set larger than the codebook goes on with draws.
 
     With `noise` z goes on with so many values, uniform over 256 levels with variance 1; those of a code of the frozen
-    set are 0.
+    set are 0, or with `frozen_noise` drawn once for each code: they follow from class and slot alone, so that a smaller
+    frozen set begins a larger one.
     """
 
     Config = CodebookConfig
@@ -94,8 +100,17 @@ class Codebook(LatentLaw):
             return torch.cat([drawn, noise], dim=1)
         is_code = (slot >= 0) & (slot < self.config.codes)
         codes = self.codes[y, torch.where(is_code, slot, 0)]
-        held = is_code[:, None]
-        return torch.cat([torch.where(held, codes, drawn), noise.masked_fill(held, 0.0)], dim=1)
+        held = is_code.nonzero()[:, 0]
+        noise = noise.index_put((held,), self.noise_of_codes(y[held], slot[held]))
+        return torch.cat([torch.where(is_code[:, None], codes, drawn), noise], dim=1)
+
+    def noise_of_codes(self, y: Tensor, slot: Tensor) -> Tensor:
+        """What follows the codes `slot` (N,) of the classes `y` in the frozen set: (N, num_noise)."""
+        if self.config.frozen_noise is not True:
+            return self.codes.new_zeros(len(y), self.num_noise)
+        index = (y * self.config.codes + slot).cpu().numpy()
+        drawn = uniforms(index, self.num_uniforms - _MIXING, seed=0, epoch=0, stream="codes")
+        return _digits(torch.from_numpy(drawn).to(y.device))[:, : self.num_noise]
 
     def _drawn(self, uniforms: Tensor, normals: Tensor, y: Tensor) -> Tensor:
         i = (uniforms[:, 0] * self.config.codes).long()

@@ -316,7 +316,16 @@ class Generative(Method):
 
     def _frozen_set(self, weights: StepWeights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
         """Images and labels of the frozen set of some classes, whole: it is matched as what it is, not as a sample."""
-        return _stored(weights, weights.codes[classes, : self.ipc], classes, held=held)
+        return self._stored(weights, weights.codes[classes, : self.ipc], classes, held=held)
+
+    def _stored(self, weights: StepWeights, codes: Tensor, classes: Tensor, *, held: bool) -> tuple[Tensor, Tensor]:
+        """Images and labels of the first codes (len(classes), codes per class, dim); see `StepWeights.generate`."""
+        law = self.law
+        assert isinstance(law, Codebook)
+        y = classes.repeat_interleave(codes.shape[1])
+        slot = torch.arange(codes.shape[1], device=y.device).repeat(len(classes))
+        z = torch.cat([codes.flatten(0, 1), law.noise_of_codes(y, slot)], dim=1)
+        return weights.generate(z, y, held=held), y
 
     # unroll
 
@@ -326,7 +335,7 @@ class Generative(Method):
         kept = sizes[place - 1] if place else 0  # was moved before, and stays
         classes = torch.arange(len(weights.codes), device=weights.codes.device)
         codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept:ipc]], dim=1)
-        x, y = _stored(weights, codes, classes, held=True)
+        x, y = self._stored(weights, codes, classes, held=True)
         students = self.students[place]
         assert isinstance(students, UnrolledStudents)
         return {"real cross entropy": students.loss(x, y, i, rank=rank)}
@@ -369,12 +378,6 @@ class Generative(Method):
             said = self.pool.mean_answer(self.real.normalised(x), temperature=c.label_temperature)
         given = head(z, y).float().log_softmax(1)
         return {"labels": F.kl_div(given, said, reduction="batchmean")}
-
-
-def _stored(weights: StepWeights, codes: Tensor, classes: Tensor, *, held: bool) -> tuple[Tensor, Tensor]:
-    """Images and labels of codes (len(classes), codes per class, dim); see `StepWeights.generate`."""
-    y = classes.repeat_interleave(codes.shape[1])
-    return weights.generate(codes.flatten(0, 1), y, held=held), y
 
 
 def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:

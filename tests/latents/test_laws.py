@@ -157,5 +157,35 @@ def test_codes_of_the_frozen_set_have_no_noise():
     assert z[:2, 2:].abs().max() == 0 and z[2, 2:].abs().min() > 0, "beyond the codes the frozen set is drawn"
 
 
+def test_codes_of_the_frozen_set_may_have_noise_of_their_own():
+    law, bare = codebook(frozen="codes", noise=7, frozen_noise=True), codebook(frozen="codes", noise=7)
+    bare.load_state_dict(law.state_dict())
+    law.prepare()
+    bare.prepare()
+    y, slot = torch.tensor([0, 2, 1, 2]), torch.tensor([0, 4, 5, 3])
+    first, again = [
+        law(torch.rand(4, law.num_uniforms), torch.randn(4, law.num_normals), y, slot) for _ in range(2)
+    ]  # fmt: skip
+    held = torch.tensor([0, 1, 3])
+    assert torch.equal(first[held], again[held]), "whatever is drawn"
+    assert len(first[held, 2:].unique(dim=0)) == 3 and first[held, 2:].abs().min() > 0
+    assert torch.equal(law.noise_of_codes(y[held], slot[held]), first[held, 2:])
+    uniforms, normals = torch.rand(4, law.num_uniforms), torch.randn(4, law.num_normals)
+    drawn = torch.full_like(slot, -1)
+    assert torch.equal(law(uniforms, normals, y, drawn), bare(uniforms, normals, y, drawn)), "fresh samples stay"
+
+
+def test_noise_of_codes_is_as_random_as_that_of_samples():
+    law = codebook(frozen="codes", codes=400, noise=50, frozen_noise=True)
+    noise = law.noise_of_codes(torch.arange(3).repeat(400), torch.arange(400).repeat_interleave(3))
+    assert abs(noise.mean()) < 0.02 and abs(noise.var() - 1) < 0.02
+
+
+@pytest.mark.parametrize("options", [{"noise": 7}, {"frozen": "codes"}])
+def test_noise_of_codes_needs_noise_and_codes(options):
+    with pytest.raises(RecipeError, match="frozen_noise needs"):
+        LATENTS.config("codebook", {**options, "frozen_noise": True}, where="latent")
+
+
 def test_a_codebook_that_says_nothing_of_an_option_writes_nothing_of_it():
-    assert not {"frozen", "noise"} & msgspec.to_builtins(CodebookConfig()).keys()
+    assert not {"frozen", "noise", "frozen_noise"} & msgspec.to_builtins(CodebookConfig()).keys()

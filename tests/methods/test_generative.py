@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from gendata import condensation
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.artifact.sampling import frozen_key, sample_images
 from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import ArtifactError, RecipeError, SpecError
 from gendata.networks import build_network
@@ -221,6 +223,20 @@ def test_freezing_brings_the_frozen_set_to_the_features_of_its_classes(tmp_path:
     before = condensation.condense(frozen(), out=tmp_path / "before")
     after = condensation.condense(frozen(frozen_steps=150), out=tmp_path / "after")
     assert distance(after) < 0.9 * distance(before)
+
+
+@pytest.mark.parametrize("frozen_noise", [False, True])
+def test_the_set_that_freezing_matches_is_the_one_that_is_stored(frozen_noise: bool) -> None:
+    recipe = with_noise(frozen())
+    latent = Choice(name="codebook", options={**recipe.latent.options, "frozen_noise": frozen_noise})
+    method = condensation._Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None).method
+    torch.nn.init.normal_(method.generator.texture.kernels.weight)
+    with torch.no_grad():
+        seen, labels = method._frozen_set(method._weights(rounded=False), torch.tensor([3, 7]))
+        key = frozen_key(np.array([6, 7, 14, 15]), ipc=2, seed=recipe.artifact.frozen_seed)
+        stored = sample_images(method.generator, method.law, **key, micro_batch=4, dtype=torch.float32)
+    assert labels.tolist() == [3, 3, 7, 7]
+    torch.testing.assert_close(seen, stored)
 
 
 @pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"unroll": [UNROLLED]}])
