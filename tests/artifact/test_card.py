@@ -163,6 +163,13 @@ def test_what_was_not_measured_is_not_claimed(artifact):
     assert "No error bars." in text
 
 
+def test_rows_of_one_network_are_told_from_the_others(artifact):
+    rows = [row_of(artifact, mode="frozen(15)", n=1), row_of(artifact, "random-real", "real", n=3)]
+    text = shown(card(write_evaluations(artifact.path, rows)))
+    assert "Some rows have no error bar. One network each: frozen(15);" in text.replace("**", "")
+    assert "no error bar" not in card(write_evaluations(artifact.path, [row_of(artifact, n=3)])).lower()
+
+
 def test_the_command_names_the_rows_and_only_plain_words(artifact):
     rows = [
         row_of(artifact),
