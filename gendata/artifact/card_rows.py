@@ -174,7 +174,8 @@ def _doubts(main: Sequence[CardRow]) -> Iterator[tuple[str, str]]:
     if single and len(single) == len(main):
         yield "No error bars.", "One network per row: small differences mean nothing."
     elif single:
-        yield "Some rows have no error bar.", f"One network each: {', '.join(single)}; small differences mean nothing there."
+        named = ", ".join(single)
+        yield "Some rows have no error bar.", f"One network each: {named}; small differences mean nothing there."
     if any(row.picked_on_test for row in main):
         yield "Picked on test data.", "This protocol picks its number by looking at test accuracy, which flatters it."
     if any(not row.is_sealed for row in main):

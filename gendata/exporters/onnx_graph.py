@@ -94,7 +94,7 @@ def _frozen_latents(content: Content) -> tuple[Any, Any]:
 
 
 def _fresh_samples(content: Content) -> tuple[Any, Any, Any]:
-    """z, y and images of a few: a frozen set of codes may have no noise, and would not show what the graph makes of it."""
+    """z, y and images of a few: a frozen set of codes may lack noise, and not show what the graph makes of it."""
     key = fresh_key(np.arange(content.spec.num_classes), samples_per_class=1, seed=0, epoch=0)
     artifact = content.artifact
     z, y = draw_latents(artifact.law, **key), key["y"]

@@ -35,7 +35,8 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # Values of noise after the code, for a generator that draws texture with them. Unset: none, and not written, as
     # `frozen`.
     noise: int | msgspec.UnsetType = msgspec.UNSET
-    # The codes of the frozen set go on with noise too, each with its own, the same for ever. Unset: with zeros.
+    # The codes of the frozen set go on with noise too, each with its own, the same for ever. Unset: with
+    # zeros, and not written, as `frozen`.
     frozen_noise: bool | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
