@@ -45,7 +45,7 @@ CorruptionsOption = Annotated[
 ]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes that train networks side by side.")]
 AnewOption = Annotated[
-    bool, typer.Option("--anew", help="Train every network, also those that an earlier evaluation finished here.")
+    bool, typer.Option("--anew", help="Train every network, also those finished or begun here before.")
 ]
 SplitOption = Annotated[
     str, typer.Option("--split", metavar="test|validation", help="Whose images score; validation: for choices alone.")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
@@ -53,6 +54,7 @@ class Bench:
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     threads: int = field(default_factory=torch.get_num_threads)  # of each process that trains
+    unfinished: Path | None = None  # folder where networks in training are kept; None: nowhere
     progress: Progress = field(default_factory=Silence)
     decided: dict[str, Any] = field(default_factory=dict)  # choices that rows make once, for every process
     token: str = field(default_factory=lambda: uuid4().hex)  # tells benches apart, across processes too

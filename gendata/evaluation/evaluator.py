@@ -247,6 +247,7 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
         seed=conditions.seed,
         device=device_of(conditions.device),
         threads=threads_per_job(conditions.jobs),
+        unfinished=cache_folder("evaluations") if conditions.resume else None,
         progress=conditions.progress or Silence(),
     )
 

@@ -1,8 +1,8 @@
 """Results of networks by what decides them, so that an evaluation goes on where it was stopped.
 
 A network's result follows from the data, the set it trains on, the protocol, its seed and the machine. One file each,
-written when the network is done: a killed evaluation loses at most the networks that were training, and baselines that
-do not depend on the artifact (real-full above all) are measured once for all artifacts.
+written when the network is done (until then `unfinished` keeps it): baselines that do not depend on the artifact
+(real-full above all) are measured once for all artifacts.
 """
 
 from __future__ import annotations
@@ -90,6 +90,11 @@ def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
         "teacher": bench.teacher.sha256 if bench.teacher and bench.protocol.teacher else None,
         "machine": _machine(bench.device, bench.threads),
     }
+
+
+def unfinished_path(folder: Path | None, key: dict[str, Any]) -> Path | None:
+    """Where a network that is still in training is kept; None: nowhere."""
+    return None if folder is None else folder / f"{sha256_of(key)}.safetensors"
 
 
 def _subject(bench: Bench, plan: RowPlan) -> dict[str, Any]:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from statistics import fmean, pstdev
 
 import msgspec
-from torch import Tensor
 
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.corrupted_test import corrupted_accuracies
-from gendata.evaluation.ledger import Ledger, key_of
+from gendata.evaluation.ledger import Ledger, key_of, unfinished_path
 from gendata.evaluation.preparation import Preparation, preparation_of
 from gendata.evaluation.progress import Progress
 from gendata.evaluation.report import Row
 from gendata.evaluation.result import CurvePoint, NetworkResult
 from gendata.evaluation.seeds import derive, dropout_seeded
 from gendata.evaluation.selection import selection_of
-from gendata.evaluation.training import Feed, Tested, tested, train
+from gendata.evaluation.training import Feed, Training, tested
+from gendata.evaluation.unfinished import Unfinished
 from gendata.networks import build_network
 
 _REPORT_EVERY_SEC = 0.2
@@ -64,7 +64,11 @@ def one_after_the_other(
 
 def train_network(bench: Bench, plan: RowPlan, feed: Feed, *, seed: int) -> NetworkResult:
     """One network's result; where the protocol tries several rates, that of the rate with the best test accuracy."""
-    tried = [_trained(bench, feed, seed=seed, lr=lr) for lr in _rates(bench, plan, feed)]
+    rates, key = _rates(bench, plan, feed), key_of(bench, plan, seed=seed)
+    kept = [Unfinished(unfinished_path(bench.unfinished, {**key, "rate": rate})) for rate in rates]
+    tried = [_trained(bench, feed, seed=seed, lr=lr, kept=each) for lr, each in zip(rates, kept, strict=True)]
+    for each in kept:
+        each.forget()
     best = max(tried, key=lambda result: result.reported)
     return msgspec.structs.replace(best, minutes=round(sum(result.minutes for result in tried), 3))
 
@@ -76,40 +80,41 @@ def _rates(bench: Bench, plan: RowPlan, feed: Feed) -> tuple[float, ...]:
     return feed.protocol.lr_trials or (feed.protocol.lr,)
 
 
-def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float) -> NetworkResult:
-    protocol, selection, started = feed.protocol, selection_of(feed.protocol.selection), time.monotonic()
+def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float, kept: Unfinished) -> NetworkResult:
+    protocol, selection = feed.protocol, selection_of(feed.protocol.selection)
     network = build_network(protocol.network, spec=bench.spec, seed=derive(seed, "network")).to(bench.device)
     prepare = prepared(bench)
-    tests: list[Tested] = []
-    curve: list[CurvePoint] = []
     ticker = _Ticker(bench.progress, feed.steps_per_pass)
     every = -(-protocol.passes // _CURVE_POINTS)
-
-    def after_pass(finished: int, loss: Tensor) -> None:
-        is_last, accuracy = finished == protocol.passes - 1, None
-        ticker.tick(last=is_last)
-        if is_last or selection.tests_after(finished, protocol.passes):
-            tests.append(tested(network, bench.test, prepare=prepare, mode=protocol.test_mode))
-            accuracy = tests[-1].accuracy
-        if is_last or accuracy is not None or finished % every == 0:
-            curve.append(CurvePoint(passes=finished + 1, loss=float(loss), accuracy=accuracy))
-
     with dropout_seeded(seed, bench.device):
-        images_seen = train(network, feed, seed=seed, prepare=prepare, lr=lr, after_pass=after_pass)
-    accuracies = [test.accuracy for test in tests]
+        training = Training(network, feed, seed=seed, prepare=prepare, lr=lr)
+        record = kept.restore(training)
+        ticker.tick(training.finished)
+        started = time.monotonic() - 60 * record.minutes
+        while not training.is_done:
+            loss, accuracy = training.run_pass(), None
+            ticker.tick(1, last=training.is_done)
+            if training.is_done or selection.tests_after(training.finished - 1, protocol.passes):
+                record.tests.append(tested(network, bench.test, prepare=prepare, mode=protocol.test_mode))
+                accuracy = record.tests[-1].accuracy
+            if accuracy is not None or (training.finished - 1) % every == 0:
+                record.curve.append(CurvePoint(passes=training.finished, loss=float(loss), accuracy=accuracy))
+            record.minutes = (time.monotonic() - started) / 60
+            kept.keep_now_and_then(training, record)
+    accuracies = [test.accuracy for test in record.tests]
     return NetworkResult(
         reported=selection.chosen(accuracies),
         last=accuracies[-1],
         best=max(accuracies),
-        per_class=tests[-1].per_class,
+        per_class=record.tests[-1].per_class,
         lr=lr,
-        images_seen=images_seen,
+        images_seen=training.images_seen,
         distinct_images=feed.distinct_images,
         bytes=None if feed.num_bytes is None else feed.num_bytes + bench.teacher_bytes,
         steps=feed.steps,
         passes=protocol.passes,
-        minutes=round((time.monotonic() - started) / 60, 3),
-        curve=tuple(_thinned(curve)),
+        minutes=round(record.minutes, 3),
+        curve=tuple(_thinned(record.curve)),
         note=feed.note,
         corrupted=corrupted_accuracies(bench, network, prepare),
     )
@@ -172,8 +177,8 @@ class _Ticker:
         self._progress, self._steps_per_pass = progress, steps_per_pass
         self._waiting, self._told = 0, time.monotonic()
 
-    def tick(self, *, last: bool) -> None:
-        self._waiting += self._steps_per_pass
+    def tick(self, passes: int, *, last: bool = False) -> None:
+        self._waiting += passes * self._steps_per_pass
         if last or time.monotonic() - self._told > _REPORT_EVERY_SEC:
             self._progress.advance(self._waiting)
             self._waiting, self._told = 0, time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gendata.artifact.manifest import Normalisation
 from gendata.errors import ArtifactError
@@ -108,12 +108,9 @@ def _train(
         num_bytes=None,
     )
 
-    def after_pass(finished: int, loss: Tensor) -> None:
-        progress.advance(steps)
-
     progress.begin("teacher", protocol.network, steps=feed.steps)
     with dropout_seeded(seed, next(pupil.parameters()).device):
-        train(pupil, feed, seed=seed, prepare=prepare, after_pass=after_pass)
+        train(pupil, feed, seed=seed, prepare=prepare, after_pass=lambda: progress.advance(steps))
 
 
 def _protocol(source: Source, network: str, *, num_images: int, epochs: int | None, lr: float) -> Protocol:

@@ -1,9 +1,13 @@
-"""The one training loop. Protocols drive it; whatever is peculiar to one of them is a function it names."""
+"""The one training loop. Protocols drive it; whatever is peculiar to one of them is a function it names.
+
+It can be left after any pass and gone on with in another process, to the last bit: every draw is keyed by pass or step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import NamedTuple
 
 import torch
@@ -27,7 +31,7 @@ _TEST_BATCH = 128  # two cores, ConvNet-3: larger batches leave the cache and ar
 class Feed:
     """What one network trains on, and for how long."""
 
-    images: Callable[[int], Images]  # the set of pass i; called once per pass, in order
+    images: Callable[[int], Images]  # the set of pass i, all of one length; it follows from i alone
     protocol: Protocol  # with this feed's own budget, where its mode has one
     steps_per_pass: int  # by which the schedule counts passes, even where the set itself takes another number of steps
     distinct_images: int
@@ -47,15 +51,78 @@ class Tested(NamedTuple):
     per_class: tuple[float, ...]
 
 
-def batches(feed: Feed, *, seed: int) -> Iterator[Images]:
-    """The steps of a feed, without end: pass after pass, each shuffled by (seed, pass)."""
+def batches(feed: Feed, *, seed: int, first_step: int = 0) -> Iterator[Images]:
+    """The steps of a feed from `first_step` on, without end: pass after pass, each shuffled by (seed, pass)."""
     cut = batching_of(feed.protocol.batching)
-    index = 0
-    while True:
+
+    def steps_of(index: int) -> Iterator[Images]:
         x, y = feed.images(index)
         for positions in cut(len(y), feed.protocol.batch, generator(seed, "shuffle", index)):
             yield x[positions], y[positions]
-        index += 1
+
+    first, skipped = divmod(first_step, sum(1 for _ in steps_of(0))) if first_step else (0, 0)
+    yield from islice(steps_of(first), skipped, None)
+    for index in count(first + 1):
+        yield from steps_of(index)
+
+
+class Training:
+    """A network on its way through a feed, pass by pass; what it comes to follows from first weights, feed and seed.
+
+    Args:
+        network: is trained in place.
+        seed: of the run; shuffles are keyed by (seed, pass), augmentations by (seed, step).
+        prepare: from the feed's images to batches.
+        lr: at the start; None: the protocol's.
+    """
+
+    def __init__(
+        self, network: nn.Module, feed: Feed, *, seed: int, prepare: Preparation, lr: float | None = None
+    ) -> None:
+        self.network, self.finished, self.images_seen = network, 0, 0
+        self._feed, self._seed, self._prepare = feed, seed, prepare
+        self._rate = feed.protocol.lr if lr is None else lr
+        self._loss_of, self._schedule = step_of(feed.protocol.step), schedule_of(feed.protocol.schedule)
+        self._renew = optimiser_of(feed.protocol.optimiser, network)
+        self.optimiser = self._renew(self._rate)
+        self._stream = batches(feed, seed=seed)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the feed's protocol has no further pass."""
+        return self.finished >= self._feed.protocol.passes
+
+    def go_on_after(self, finished: int, *, images_seen: int) -> None:
+        """Stands where so many passes are done; network and optimiser are restored by the caller."""
+        self.finished, self.images_seen = finished, images_seen
+        self._stream = batches(self._feed, seed=self._seed, first_step=finished * self._feed.steps_per_pass)
+
+    def run_pass(self) -> Tensor:
+        """Trains by one more pass, as the schedule counts them; its mean loss."""
+        protocol, steps = self._feed.protocol, self._feed.steps_per_pass
+        self.network.train()
+        total = torch.zeros((), device=self.device)
+        for step in range(self.finished * steps, (self.finished + 1) * steps):
+            total += self._step(step)
+        self.optimiser = self._schedule(Clock(self.finished, protocol.epochs, self._rate), self.optimiser, self._renew)
+        self.finished += 1
+        return total / steps
+
+    def _step(self, step: int) -> Tensor:
+        x, y = next(self._stream)
+        self.optimiser.zero_grad()
+        total = torch.zeros((), device=self.device)
+        for part, (x_part, y_part, share) in enumerate(_parts(x, y, self._feed.protocol.micro_batch)):
+            batch = self._prepare(x_part.to(self.device), y_part.to(self.device), seed=self._seed, step=step, part=part)
+            total += _backward(self._loss_of, self.network, batch, share)
+        self.optimiser.step()
+        self.images_seen += len(y)
+        return total
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
 
 
 def train(
@@ -64,39 +131,21 @@ def train(
     *,
     seed: int,
     prepare: Preparation,
-    lr: float | None = None,
-    after_pass: Callable[[int, Tensor], None] = lambda finished, loss: None,
+    after_pass: Callable[[], None] = lambda: None,
 ) -> int:
-    """Trains `network` in place by the feed's protocol.
+    """Trains `network` in place by the feed's protocol, all of it; see `Training`.
 
     Args:
-        seed: of the run; shuffles are keyed by (seed, pass), augmentations by (seed, step).
-        prepare: from the feed's images to batches.
-        lr: at the start; None: the protocol's.
-        after_pass: called with the index of each pass that ended and its mean loss.
+        after_pass: called after each pass.
 
     Returns:
         Images processed.
     """
-    protocol, device = feed.protocol, next(network.parameters()).device
-    loss_of, schedule = step_of(protocol.step), schedule_of(protocol.schedule)
-    renew, rate = optimiser_of(protocol.optimiser, network), protocol.lr if lr is None else lr
-    optimiser, images_seen = renew(rate), 0
-    stream = batches(feed, seed=seed)
-    for finished in range(protocol.passes):
-        network.train()
-        total = torch.zeros((), device=device)
-        for step in range(finished * feed.steps_per_pass, (finished + 1) * feed.steps_per_pass):
-            x, y = next(stream)
-            optimiser.zero_grad()
-            for part, (x_part, y_part, share) in enumerate(_parts(x, y, protocol.micro_batch)):
-                batch = prepare(x_part.to(device), y_part.to(device), seed=seed, step=step, part=part)
-                total += _backward(loss_of, network, batch, share)
-            optimiser.step()
-            images_seen += len(y)
-        optimiser = schedule(Clock(finished, protocol.epochs, rate), optimiser, renew)
-        after_pass(finished, total / feed.steps_per_pass)
-    return images_seen
+    training = Training(network, feed, seed=seed, prepare=prepare)
+    while not training.is_done:
+        training.run_pass()
+        after_pass()
+    return training.images_seen
 
 
 def _parts(x: Tensor, y: Tensor, micro_batch: int | None) -> Iterator[tuple[Tensor, Tensor, float]]:

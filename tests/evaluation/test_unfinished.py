@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from torch import Tensor
+
+from gendata.artifact.artifact import CondensedArtifact
+from gendata.evaluation import evaluate, unfinished
+from gendata.evaluation.protocol import Protocol
+from gendata.evaluation.report import Row
+from gendata.evaluation.training import Training
+from gendata.recipe import Choice
+
+RENEWED = {"schedule": Choice(name="drop-renewed", options={"after": "half", "factor": 0.1}), "epochs": 8}
+ADAMW = {
+    "optimiser": Choice(name="adamw", options={"weight_decay": 0.01, "decay_vectors": False}),
+    "schedule": Choice(name="cosine"),
+    "lr": 0.01,
+    "epochs": 8,
+}
+TESTED_OFTEN = {"selection": Choice(name="best", options={"every": 2}), "epochs": 8}
+TWO_RATES = {"lr_trials": (0.01, 0.1), "selection": Choice(name="best", options={"every": 2}), "epochs": 4}
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where networks in training are kept, after every pass."""
+    monkeypatch.setenv("GENDATA_CACHE", str(tmp_path))
+    monkeypatch.setattr(unfinished, "_EVERY_SEC", 0.0)
+    return tmp_path / "evaluations"
+
+
+def _killed_in_pass(number: int, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> None:
+    """An evaluation that ends in the pass of that number, counted over all its networks."""
+    passes, run_pass = [0], Training.run_pass
+
+    def dying(training: Training) -> Tensor:
+        passes[0] += 1
+        if passes[0] == number:
+            raise KeyboardInterrupt
+        return run_pass(training)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "run_pass", dying)
+        evaluate(**asked)
+
+
+def _counted_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    run_pass, done = Training.run_pass, []
+
+    def counted(training: Training) -> Tensor:
+        done.append(training.finished)
+        return run_pass(training)
+
+    monkeypatch.setattr(Training, "run_pass", counted)
+    return done
+
+
+def _told(row: Row) -> Row:
+    return msgspec.structs.replace(row, minutes=0.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "network", "changes"),
+    [
+        ("frozen", "convnet1-w4-in", RENEWED),
+        ("fresh-matched", "convnet1-w4-bn", ADAMW),
+        ("real-stream", "vit-p4-d8-l1-h1", {"epochs": 8}),  # dropout
+        ("random-real", "convnet1-w4-in", TESTED_OFTEN),
+        ("frozen", "convnet1-w4-in", RENEWED | {"drawing": "dim"}),
+    ],
+)
+def test_a_network_goes_on_where_it_was_killed_to_the_last_bit(
+    opened: CondensedArtifact,
+    brief: Protocol,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    row: str,
+    network: str,
+    changes: dict[str, Any],
+) -> None:
+    protocol = msgspec.structs.replace(brief, network=network, **changes)
+    asked: dict[str, Any] = {"artifact": opened, "protocol": protocol, "rows": (row,), "runs": 1}
+    whole = evaluate(**asked, resume=False)
+    assert not folder.exists()
+    _killed_in_pass(6, monkeypatch, **asked)
+    assert len(list(folder.glob("*.safetensors"))) == 1
+    done = _counted_passes(monkeypatch)
+    resumed = evaluate(**asked)
+    assert done == [5, 6, 7]
+    assert [_told(row) for row in resumed.rows] == [_told(row) for row in whole.rows]
+    assert not list(folder.glob("*.safetensors"))
+
+
+def test_steps_of_fresh_images_go_on_within_a_set(
+    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"artifact": opened, "protocol": brief, "rows": ("fresh@1k",), "runs": 1}
+    _killed_in_pass(994, monkeypatch, **asked)  # a set has five steps
+    done = _counted_passes(monkeypatch)
+    resumed = evaluate(**asked)
+    assert done == [*range(993, 1000)]
+    assert [_told(row) for row in resumed.rows] == [_told(row) for row in evaluate(**asked, resume=False).rows]
+
+
+def test_the_rate_that_was_tried_is_not_tried_again(
+    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = msgspec.structs.replace(brief, **TWO_RATES)
+    asked: dict[str, Any] = {"artifact": opened, "protocol": protocol, "rows": ("frozen",), "runs": 1}
+    _killed_in_pass(7, monkeypatch, **asked)
+    done = _counted_passes(monkeypatch)
+    resumed = evaluate(**asked)
+    assert done == [2, 3]
+    assert [_told(row) for row in resumed.rows] == [_told(row) for row in evaluate(**asked, resume=False).rows]
+    assert not list(folder.glob("*.safetensors"))
+
+
+def test_a_damaged_file_is_begun_again(
+    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"artifact": opened, "protocol": brief, "rows": ("frozen",), "runs": 1}
+    _killed_in_pass(3, monkeypatch, **asked)
+    (file,) = folder.glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-9])
+    done = _counted_passes(monkeypatch)
+    resumed = evaluate(**asked)
+    assert done == [0, 1, 2]
+    assert resumed.rows[0].reported == evaluate(**asked, resume=False).rows[0].reported
+
+
+def test_files_that_nobody_came_back_for_are_removed(
+    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(parents=True)
+    old, recent = folder / "old.safetensors", folder / "recent.safetensors"
+    for path, days in ((old, 31), (recent, 2)):
+        path.touch()
+        os.utime(path, (time.time() - days * 24 * 3600,) * 2)
+    evaluate(opened, protocol=brief, rows=("frozen",), runs=1)
+    assert not old.exists()
+    assert recent.exists()
