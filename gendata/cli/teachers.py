@@ -38,6 +38,8 @@ def _train(
 ) -> None:
     """Train a teacher on train; held-out images of train measure it, test images are never read.
 
+    Killed and run again, the same command goes on.
+
     \b
     Examples:
       gendata teacher train digits --network convnet3-w32-bn --out teachers/digits

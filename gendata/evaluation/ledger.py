@@ -88,7 +88,7 @@ def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
         "space": bench.space,
         "corruptions": list(bench.corruptions),
         "teacher": bench.teacher.sha256 if bench.teacher and bench.protocol.teacher else None,
-        "machine": _machine(bench.device, bench.threads),
+        "machine": machine_of(bench.device, bench.threads),
     }
 
 
@@ -107,7 +107,7 @@ def _subject(bench: Bench, plan: RowPlan) -> dict[str, Any]:
     return {"ipc": bench.ipc, "seed": bench.seed} if plan.follows_from == "ipc" else {}
 
 
-def _machine(device: torch.device, threads: int) -> dict[str, Any]:
+def machine_of(device: torch.device, threads: int) -> dict[str, Any]:
     """The kind of machine on which a training repeats to the last bit."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {

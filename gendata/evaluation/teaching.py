@@ -9,16 +9,19 @@ import msgspec
 import torch
 from torch import nn
 
+from gendata._cache import cache_folder
 from gendata.artifact.manifest import Normalisation
 from gendata.errors import ArtifactError
 from gendata.evaluation.batching import batching_of
 from gendata.evaluation.devices import device_of
+from gendata.evaluation.ledger import machine_of, unfinished_path
 from gendata.evaluation.preparation import Normaliser, Preparation, preparation_of
 from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.seeds import derive, dropout_seeded
-from gendata.evaluation.training import Feed, tested, train
+from gendata.evaluation.training import Feed, Training, tested
+from gendata.evaluation.unfinished import Record, Unfinished
 from gendata.labels.record import Trained
 from gendata.labels.teacher import Dtype, Teacher, round_weights, save_teacher
 from gendata.networks import build_network
@@ -47,7 +50,8 @@ def train_teacher(
 
     SGD with Nesterov momentum, a cosine per pass, shifted and (unless a mirrored image is another class) flipped
     images, cross entropy. A tenth of train, at most 500 images per class, is held out: it measures the network after
-    the last pass and chooses nothing. Test images are not read.
+    the last pass and chooses nothing. Test images are not read. Killed and called again, it goes on after the pass that
+    was kept last, in $GENDATA_CACHE/teachers.
 
     Args:
         source: real data, or its registered name.
@@ -75,7 +79,15 @@ def train_teacher(
     statistics = pixel_statistics(fit)
     prepare = preparation_of(protocol, source_name=opened.name, normalise=Normaliser(*statistics))
     pupil = build_network(network, spec=opened.spec, seed=derive(seed, "network")).to(chosen)
-    _train(pupil, fit, protocol, prepare, seed=seed, progress=progress or Silence())
+    key = {
+        "protocol": msgspec.to_builtins(protocol),
+        "source": opened.name,
+        "fingerprint": opened.fingerprint,
+        "seed": seed,
+        "machine": machine_of(chosen, torch.get_num_threads()),
+    }
+    kept = Unfinished(unfinished_path(cache_folder("teachers"), key))
+    _train(pupil, fit, protocol, prepare, seed=seed, progress=progress or Silence(), kept=kept)
     round_weights(pupil, dtype)
     return save_teacher(
         out,
@@ -96,7 +108,14 @@ def train_teacher(
 
 
 def _train(
-    pupil: nn.Module, fit: Split, protocol: Protocol, prepare: Preparation, *, seed: int, progress: Progress
+    pupil: nn.Module,
+    fit: Split,
+    protocol: Protocol,
+    prepare: Preparation,
+    *,
+    seed: int,
+    progress: Progress,
+    kept: Unfinished,
 ) -> None:
     steps = len(batching_of(protocol.batching)(len(fit.y), protocol.batch, torch.Generator()))
     images = (fit.x, fit.y)
@@ -107,10 +126,16 @@ def _train(
         distinct_images=len(fit.y),
         num_bytes=None,
     )
-
     progress.begin("teacher", protocol.network, steps=feed.steps)
     with dropout_seeded(seed, next(pupil.parameters()).device):
-        train(pupil, feed, seed=seed, prepare=prepare, after_pass=lambda: progress.advance(steps))
+        training = Training(pupil, feed, seed=seed, prepare=prepare)
+        kept.restore(training)
+        progress.advance(training.finished * steps)
+        while not training.is_done:
+            training.run_pass()
+            progress.advance(steps)
+            kept.keep_now_and_then(training, Record())
+    kept.forget()
 
 
 def _protocol(source: Source, network: str, *, num_images: int, epochs: int | None, lr: float) -> Protocol:

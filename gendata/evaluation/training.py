@@ -125,18 +125,8 @@ class Training:
         return next(self.network.parameters()).device
 
 
-def train(
-    network: nn.Module,
-    feed: Feed,
-    *,
-    seed: int,
-    prepare: Preparation,
-    after_pass: Callable[[], None] = lambda: None,
-) -> int:
+def train(network: nn.Module, feed: Feed, *, seed: int, prepare: Preparation) -> int:
     """Trains `network` in place by the feed's protocol, all of it; see `Training`.
-
-    Args:
-        after_pass: called after each pass.
 
     Returns:
         Images processed.
@@ -144,7 +134,6 @@ def train(
     training = Training(network, feed, seed=seed, prepare=prepare)
     while not training.is_done:
         training.run_pass()
-        after_pass()
     return training.images_seen
 
 

@@ -1,4 +1,4 @@
-"""A network in training, kept on disk: an evaluation that was killed goes on within it, to the last bit on a CPU."""
+"""A network in training, kept on disk: a command that was killed goes on within it, to the last bit on a CPU."""
 
 from __future__ import annotations
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from gendata.errors import ArtifactError, SpecError
-from gendata.evaluation import teaching
+from gendata.evaluation import teaching, unfinished
 from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.teaching import train_teacher
+from gendata.evaluation.training import Training
 from gendata.labels.teacher import open_teacher
 from gendata.recipe import Choice
 from gendata.sources.source import Source, Split, hold_out, open_source
@@ -65,6 +66,29 @@ def test_one_seed_one_teacher_whatever_was_drawn_before(network: str, tmp_path: 
     assert one.record.weights == same.record.weights != other.record.weights
 
 
+def test_a_teacher_goes_on_where_it_was_killed_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = WithoutTest(WithoutTest.Config())
+    options = {"network": "vit-p4-d8-l1-h1", "epochs": 4, "device": "cpu"}
+    monkeypatch.setenv("GENDATA_CACHE", str(tmp_path / "cache"))
+    whole = train_teacher(source, out=tmp_path / "whole", **options)
+    monkeypatch.setattr(unfinished, "_EVERY_SEC", 0.0)
+    run_pass, begun = Training.run_pass, []
+
+    def dying(training: Training) -> torch.Tensor:
+        begun.append(training.finished)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return run_pass(training)
+
+    monkeypatch.setattr(Training, "run_pass", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train_teacher(source, out=tmp_path / "t", **options)
+    resumed = train_teacher(source, out=tmp_path / "t", **options)
+    assert begun == [0, 1, 2, 2, 3]
+    assert resumed.record.weights == whole.record.weights
+    assert not list((tmp_path / "cache" / "teachers").iterdir())
+
+
 def test_half_precision_is_measured_as_it_is_stored(tmp_path: Path) -> None:
     source = WithoutTest(WithoutTest.Config())
     half = train_teacher(source, network="mlp1-w4", out=tmp_path / "t", epochs=2, dtype="f16", device="cpu")
@@ -75,7 +99,7 @@ def test_half_precision_is_measured_as_it_is_stored(tmp_path: Path) -> None:
 def test_a_folder_that_is_taken_and_a_network_that_does_not_fit_fail_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teaching, "train", lambda *arguments, **options: pytest.fail("trained"))
+    monkeypatch.setattr(teaching, "Training", lambda *arguments, **options: pytest.fail("trained"))
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "file").touch()
     with pytest.raises(ArtifactError, match="exists already"):
