@@ -7,6 +7,7 @@ written when the network is done (until then `unfinished` keeps it): baselines t
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gendata.artifact.layout import replace_file
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.result import NetworkResult
 
+_log = logging.getLogger(__name__)
 _REVISION = 3  # of the code that makes results: raised when equal keys give other numbers
 _PACKAGES = (
     "torch",
@@ -52,11 +54,10 @@ class Ledger:
             return None
 
     def put(self, key: dict[str, Any], result: NetworkResult) -> None:
-        """Keeps a result, on disk before this returns."""
+        """Keeps a result, on disk before this returns, where there is room for it."""
         if self._folder is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        replace_file(self._path(key), msgspec.json.encode(_Entry(key=key, result=result)))
+        keep_file(self._path(key), msgspec.json.encode(_Entry(key=key, result=result)))
 
     def _path(self, key: dict[str, Any]) -> Path:
         assert self._folder is not None
@@ -66,6 +67,17 @@ class Ledger:
 class _Entry(msgspec.Struct):
     key: dict[str, Any]  # for people: what the file's name hashes
     result: NetworkResult
+
+
+def keep_file(path: Path, data: bytes) -> bool:
+    """Whether the file is kept; where none can be written, what was measured counts all the same."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, data)
+    except OSError as error:
+        _log.warning("what was measured is not kept for the next time: %s", error)
+        return False
+    return True
 
 
 def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:

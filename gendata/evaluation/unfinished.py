@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from gendata.artifact.layout import replace_file
 from gendata.checkpoint import named_tensors, optimiser_tensors, restore, restore_optimiser
+from gendata.evaluation.ledger import keep_file
 from gendata.evaluation.result import CurvePoint
 from gendata.evaluation.training import Tested, Training
 
@@ -79,9 +79,9 @@ class Unfinished:
             **_random(training.device),
         }
         on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self._path, save(on_host, {"state": msgspec.json.encode(state).decode()}))
         _forget_old(self._path.parent)
+        if not keep_file(self._path, save(on_host, {"state": msgspec.json.encode(state).decode()})):
+            self._path = None  # told once
         self._kept = time.monotonic()
 
     def forget(self) -> None:
@@ -110,7 +110,7 @@ def _restore_random(device: torch.device, tensors: dict[str, Tensor]) -> None:
 
 
 def _forget_old(folder: Path) -> None:
-    for path in folder.glob("*.safetensors"):
+    for path in folder.glob("*.safetensors*"):  # half-written ones of killed processes too
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_SEC:
                 path.unlink()

@@ -145,3 +145,20 @@ def test_files_that_nobody_came_back_for_are_removed(
     evaluate(opened, protocol=brief, rows=("frozen",), runs=1)
     assert not old.exists()
     assert recent.exists()
+
+
+def test_a_cache_that_cannot_be_written_costs_no_result(
+    opened: CondensedArtifact,
+    brief: Protocol,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GENDATA_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(unfinished, "_EVERY_SEC", 0.0)
+    asked: dict[str, Any] = {"artifact": opened, "protocol": brief, "rows": ("frozen",), "runs": 1}
+    found = evaluate(**asked)
+    assert found.rows[0].reported == evaluate(**asked, resume=False).rows[0].reported
+    told = [record.message for record in caplog.records if "not kept" in record.message]
+    assert len(told) == 2  # the network in training once, however many passes, and its result
