@@ -198,7 +198,7 @@ class _Job:
 
     def run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:
         """All stages, from the last checkpoint on."""
-        from gendata.checkpoint import restore
+        from gendata.training_state import restore
 
         self.method.begin(None)
         stages = self.method.stages()
@@ -271,7 +271,7 @@ class _Training:
         self.is_pictured = stage.averaged and drawing
 
     def load(self, saved: Saved) -> None:
-        from gendata.checkpoint import restore, restore_optimiser
+        from gendata.training_state import restore, restore_optimiser
 
         self.done = saved.step
         restore_optimiser(self.optimiser, saved.tensors)
@@ -280,7 +280,7 @@ class _Training:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything the rest of the run depends on."""
-        from gendata.checkpoint import named_tensors, optimiser_tensors
+        from gendata.training_state import named_tensors, optimiser_tensors
 
         tensors = named_tensors(self.job.method, prefix="method") | optimiser_tensors(self.optimiser)
         return tensors | (named_tensors(self.average, prefix="average") if self.average else {})

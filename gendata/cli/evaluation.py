@@ -87,7 +87,7 @@ def evaluate_command(
 ) -> None:
     """Train students on the artifact and on its baselines; test them on real images.
 
-    Killed and run again, the same command goes on after the networks that were finished.
+    Killed and run again, the same command goes on, also within networks that train for hours.
 
     \b
     Examples:

@@ -62,8 +62,9 @@ def evaluate(
         progress: is told about rows and steps; None: silence.
         jobs: processes that train networks side by side.
         resume: networks that an earlier evaluation finished on this machine, with everything equal, are not trained
-            again, and those that were killed go on where they were two minutes before, to the last bit on a CPU; both
-            are kept in $GENDATA_CACHE/evaluations, unfinished networks for thirty days.
+            again, and those that were killed go on after the last pass that was kept, two minutes before or, where
+            passes take longer, one pass; on a CPU they end with the same bits. All this is in
+            $GENDATA_CACHE/evaluations, unfinished networks for thirty days.
         split: whose images score the networks: "test", or "validation", what condensations hold out of train, on which
             settings are chosen. Such rows are never kept beside an artifact. An artifact from elsewhere may have been
             made from those images.

@@ -34,6 +34,7 @@ from gendata.evaluation.report import Report, Row
 from gendata.evaluation.scoring import scores_of
 from gendata.evaluation.selected_real import herding, k_center
 from gendata.evaluation.statistics import Statistics, statistics_of
+from gendata.evaluation.unfinished import forget_old
 from gendata.networks import count_parameters
 from gendata.recipe import Choice, EvaluationPlan
 from gendata.registry import typed_options
@@ -129,7 +130,9 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     for network in conditions.networks or ():
         _check_known(network, subject.source.spec)
     benches = [_bench(subject, conditions, record) for record in _with_networks(records, conditions.networks)]
-    ledger = Ledger(cache_folder("evaluations") if conditions.resume else None)
+    kept = cache_folder("evaluations") if conditions.resume else None
+    ledger = Ledger(kept)
+    forget_old(kept)
     measured: list[Row] = []
     faults: dict[str, GendataError] = {}
     with runner(conditions.jobs, planner_of=planner_of) as run:

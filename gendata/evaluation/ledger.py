@@ -7,7 +7,6 @@ written when the network is done (until then `unfinished` keeps it): baselines t
 
 from __future__ import annotations
 
-import logging
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ import torch
 
 import gendata
 from gendata.artifact.canonical import sha256_of
-from gendata.artifact.layout import replace_file
 from gendata.evaluation.bench import Bench, RowPlan
+from gendata.evaluation.keeping import keep_file
 from gendata.evaluation.result import NetworkResult
 
-_log = logging.getLogger(__name__)
-_REVISION = 3  # of the code that makes results: raised when equal keys give other numbers
+REVISION = 3  # of the code that trains networks: raised when equal keys give other numbers
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -69,17 +67,6 @@ class _Entry(msgspec.Struct):
     result: NetworkResult
 
 
-def keep_file(path: Path, data: bytes) -> bool:
-    """Whether the file is kept; where none can be written, what was measured counts all the same."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, data)
-    except OSError as error:
-        _log.warning("what was measured is not kept for the next time: %s", error)
-        return False
-    return True
-
-
 def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
     """Everything that decides the result of the run `seed` of a row."""
     protocol = {
@@ -88,7 +75,7 @@ def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
         if name not in _WITHOUT_EFFECT
     }
     return {
-        "revision": _REVISION,
+        "revision": REVISION,
         "protocol": protocol,
         "row": plan.name,
         "mode": plan.mode,
@@ -102,11 +89,6 @@ def key_of(bench: Bench, plan: RowPlan, *, seed: int) -> dict[str, Any]:
         "teacher": bench.teacher.sha256 if bench.teacher and bench.protocol.teacher else None,
         "machine": machine_of(bench.device, bench.threads),
     }
-
-
-def unfinished_path(folder: Path | None, key: dict[str, Any]) -> Path | None:
-    """Where a network that is still in training is kept; None: nowhere."""
-    return None if folder is None else folder / f"{sha256_of(key)}.safetensors"
 
 
 def _subject(bench: Bench, plan: RowPlan) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from statistics import fmean, pstdev
 
 import msgspec
+from torch import Tensor
 
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.corrupted_test import corrupted_accuracies
-from gendata.evaluation.ledger import Ledger, key_of, unfinished_path
+from gendata.evaluation.ledger import Ledger, key_of
 from gendata.evaluation.preparation import Preparation, preparation_of
 from gendata.evaluation.progress import Progress
 from gendata.evaluation.report import Row
@@ -18,7 +19,7 @@ from gendata.evaluation.result import CurvePoint, NetworkResult
 from gendata.evaluation.seeds import derive, dropout_seeded
 from gendata.evaluation.selection import selection_of
 from gendata.evaluation.training import Feed, Training, tested
-from gendata.evaluation.unfinished import Unfinished
+from gendata.evaluation.unfinished import Unfinished, forget
 from gendata.networks import build_network
 
 _REPORT_EVERY_SEC = 0.2
@@ -42,6 +43,7 @@ def measure(bench: Bench, plan: RowPlan, *, runs: int, ledger: Ledger | None = N
 
     def keep(seed: int, result: NetworkResult) -> None:
         ledger.put(keys[seed], result)
+        forget(bench.unfinished, keys[seed])
         results[seed] = result
 
     if missing:
@@ -64,11 +66,11 @@ def one_after_the_other(
 
 def train_network(bench: Bench, plan: RowPlan, feed: Feed, *, seed: int) -> NetworkResult:
     """One network's result; where the protocol tries several rates, that of the rate with the best test accuracy."""
-    rates, key = _rates(bench, plan, feed), key_of(bench, plan, seed=seed)
-    kept = [Unfinished(unfinished_path(bench.unfinished, {**key, "rate": rate})) for rate in rates]
-    tried = [_trained(bench, feed, seed=seed, lr=lr, kept=each) for lr, each in zip(rates, kept, strict=True)]
-    for each in kept:
-        each.forget()
+    key = key_of(bench, plan, seed=seed)
+    tried = [
+        _trained(bench, feed, seed=seed, lr=lr, kept=Unfinished(bench.unfinished, key, trial=trial))
+        for trial, lr in enumerate(_rates(bench, plan, feed))
+    ]
     best = max(tried, key=lambda result: result.reported)
     return msgspec.structs.replace(best, minutes=round(sum(result.minutes for result in tried), 3))
 
@@ -88,36 +90,40 @@ def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float, kept: Unfinished
     every = -(-protocol.passes // _CURVE_POINTS)
     with dropout_seeded(seed, bench.device):
         training = Training(network, feed, seed=seed, prepare=prepare, lr=lr)
-        record = kept.restore(training)
-        ticker.tick(training.finished)
-        started = time.monotonic() - 60 * record.minutes
+        so_far = kept.restore(training)
+        ticker.tick(training.finished, last=training.is_done)
+        started = time.monotonic() - 60 * so_far.minutes
         while not training.is_done:
             loss, accuracy = training.run_pass(), None
             ticker.tick(1, last=training.is_done)
             if training.is_done or selection.tests_after(training.finished - 1, protocol.passes):
-                record.tests.append(tested(network, bench.test, prepare=prepare, mode=protocol.test_mode))
-                accuracy = record.tests[-1].accuracy
+                so_far.tests.append(tested(network, bench.test, prepare=prepare, mode=protocol.test_mode))
+                accuracy = so_far.tests[-1].accuracy
             if accuracy is not None or (training.finished - 1) % every == 0:
-                record.curve.append(CurvePoint(passes=training.finished, loss=float(loss), accuracy=accuracy))
-            record.minutes = (time.monotonic() - started) / 60
-            kept.keep_now_and_then(training, record)
-    accuracies = [test.accuracy for test in record.tests]
+                so_far.curve.append(CurvePoint(passes=training.finished, loss=_finite(loss), accuracy=accuracy))
+            so_far.minutes = (time.monotonic() - started) / 60
+            kept.keep_now_and_then(training, so_far)
+    accuracies = [test.accuracy for test in so_far.tests]
     return NetworkResult(
         reported=selection.chosen(accuracies),
         last=accuracies[-1],
         best=max(accuracies),
-        per_class=record.tests[-1].per_class,
+        per_class=so_far.tests[-1].per_class,
         lr=lr,
         images_seen=training.images_seen,
         distinct_images=feed.distinct_images,
         bytes=None if feed.num_bytes is None else feed.num_bytes + bench.teacher_bytes,
         steps=feed.steps,
         passes=protocol.passes,
-        minutes=round(record.minutes, 3),
-        curve=tuple(_thinned(record.curve)),
+        minutes=round(so_far.minutes, 3),
+        curve=tuple(_thinned(so_far.curve)),
         note=feed.note,
         corrupted=corrupted_accuracies(bench, network, prepare),
     )
+
+
+def _finite(loss: Tensor) -> float | None:
+    return float(loss) if loss.isfinite() else None
 
 
 def prepared(bench: Bench) -> Preparation:

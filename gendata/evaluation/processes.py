@@ -113,7 +113,8 @@ def result_of(future: Future[Result]) -> Result:
     except BrokenProcessPool:
         raise GendataError(
             "a working process was ended from outside, or ran out of memory",
-            remedy="Give the same command again, perhaps with fewer --jobs: what was finished is kept.",
+            remedy="Give the same command again: what was finished is kept. With fewer --jobs, which take less memory, "
+            "networks are trained anew.",
         ) from None
 
 

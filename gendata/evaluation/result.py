@@ -9,7 +9,7 @@ class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
     """One point of a training curve."""
 
     passes: int  # done
-    loss: float  # mean over the pass
+    loss: float | None  # mean over the pass; None: not finite
     accuracy: float | None = None  # on test images, where the protocol tested
 
 

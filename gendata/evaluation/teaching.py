@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ from gendata.artifact.manifest import Normalisation
 from gendata.errors import ArtifactError
 from gendata.evaluation.batching import batching_of
 from gendata.evaluation.devices import device_of
-from gendata.evaluation.ledger import machine_of, unfinished_path
+from gendata.evaluation.ledger import REVISION, machine_of
 from gendata.evaluation.preparation import Normaliser, Preparation, preparation_of
 from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.protocols import QUICK
 from gendata.evaluation.seeds import derive, dropout_seeded
 from gendata.evaluation.training import Feed, Training, tested
-from gendata.evaluation.unfinished import Record, Unfinished
+from gendata.evaluation.unfinished import Unfinished, forget, forget_old
 from gendata.labels.record import Trained
 from gendata.labels.teacher import Dtype, Teacher, round_weights, save_teacher
 from gendata.networks import build_network
@@ -79,17 +80,11 @@ def train_teacher(
     statistics = pixel_statistics(fit)
     prepare = preparation_of(protocol, source_name=opened.name, normalise=Normaliser(*statistics))
     pupil = build_network(network, spec=opened.spec, seed=derive(seed, "network")).to(chosen)
-    key = {
-        "protocol": msgspec.to_builtins(protocol),
-        "source": opened.name,
-        "fingerprint": opened.fingerprint,
-        "seed": seed,
-        "machine": machine_of(chosen, torch.get_num_threads()),
-    }
-    kept = Unfinished(unfinished_path(cache_folder("teachers"), key))
-    _train(pupil, fit, protocol, prepare, seed=seed, progress=progress or Silence(), kept=kept)
+    folder, key = cache_folder("teachers"), _key(opened, protocol, seed=seed, device=chosen)
+    forget_old(folder)
+    _train(pupil, fit, protocol, prepare, seed=seed, progress=progress or Silence(), kept=Unfinished(folder, key))
     round_weights(pupil, dtype)
-    return save_teacher(
+    teacher = save_teacher(
         out,
         pupil,
         name=network,
@@ -105,6 +100,20 @@ def train_teacher(
         ),
         source=opened.facts(),
     )
+    forget(folder, key)
+    return teacher
+
+
+def _key(source: Source, protocol: Protocol, *, seed: int, device: torch.device) -> dict[str, Any]:
+    """What decides the weights before they are rounded."""
+    return {
+        "revision": REVISION,
+        "protocol": msgspec.to_builtins(protocol),
+        "source": source.name,
+        "fingerprint": source.fingerprint,
+        "seed": seed,
+        "machine": machine_of(device, torch.get_num_threads()),
+    }
 
 
 def _train(
@@ -129,13 +138,14 @@ def _train(
     progress.begin("teacher", protocol.network, steps=feed.steps)
     with dropout_seeded(seed, next(pupil.parameters()).device):
         training = Training(pupil, feed, seed=seed, prepare=prepare)
-        kept.restore(training)
+        so_far = kept.restore(training)
+        started = time.monotonic() - 60 * so_far.minutes
         progress.advance(training.finished * steps)
         while not training.is_done:
             training.run_pass()
             progress.advance(steps)
-            kept.keep_now_and_then(training, Record())
-    kept.forget()
+            so_far.minutes = (time.monotonic() - started) / 60
+            kept.keep_now_and_then(training, so_far)
 
 
 def _protocol(source: Source, network: str, *, num_images: int, epochs: int | None, lr: float) -> Protocol:

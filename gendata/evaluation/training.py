@@ -60,7 +60,10 @@ def batches(feed: Feed, *, seed: int, first_step: int = 0) -> Iterator[Images]:
         for positions in cut(len(y), feed.protocol.batch, generator(seed, "shuffle", index)):
             yield x[positions], y[positions]
 
-    first, skipped = divmod(first_step, sum(1 for _ in steps_of(0))) if first_step else (0, 0)
+    def steps_per_set() -> int:
+        return len(cut(len(feed.images(0)[1]), feed.protocol.batch, torch.Generator()))
+
+    first, skipped = divmod(first_step, steps_per_set()) if first_step else (0, 0)
     yield from islice(steps_of(first), skipped, None)
     for index in count(first + 1):
         yield from steps_of(index)
@@ -80,7 +83,7 @@ class Training:
         self, network: nn.Module, feed: Feed, *, seed: int, prepare: Preparation, lr: float | None = None
     ) -> None:
         self.network, self.finished, self.images_seen = network, 0, 0
-        self._feed, self._seed, self._prepare = feed, seed, prepare
+        self.feed, self._seed, self._prepare = feed, seed, prepare
         self._rate = feed.protocol.lr if lr is None else lr
         self._loss_of, self._schedule = step_of(feed.protocol.step), schedule_of(feed.protocol.schedule)
         self._renew = optimiser_of(feed.protocol.optimiser, network)
@@ -90,16 +93,16 @@ class Training:
     @property
     def is_done(self) -> bool:
         """Whether the feed's protocol has no further pass."""
-        return self.finished >= self._feed.protocol.passes
+        return self.finished >= self.feed.protocol.passes
 
     def go_on_after(self, finished: int, *, images_seen: int) -> None:
         """Stands where so many passes are done; network and optimiser are restored by the caller."""
         self.finished, self.images_seen = finished, images_seen
-        self._stream = batches(self._feed, seed=self._seed, first_step=finished * self._feed.steps_per_pass)
+        self._stream = batches(self.feed, seed=self._seed, first_step=finished * self.feed.steps_per_pass)
 
     def run_pass(self) -> Tensor:
         """Trains by one more pass, as the schedule counts them; its mean loss."""
-        protocol, steps = self._feed.protocol, self._feed.steps_per_pass
+        protocol, steps = self.feed.protocol, self.feed.steps_per_pass
         self.network.train()
         total = torch.zeros((), device=self.device)
         for step in range(self.finished * steps, (self.finished + 1) * steps):
@@ -112,7 +115,7 @@ class Training:
         x, y = next(self._stream)
         self.optimiser.zero_grad()
         total = torch.zeros((), device=self.device)
-        for part, (x_part, y_part, share) in enumerate(_parts(x, y, self._feed.protocol.micro_batch)):
+        for part, (x_part, y_part, share) in enumerate(_parts(x, y, self.feed.protocol.micro_batch)):
             batch = self._prepare(x_part.to(self.device), y_part.to(self.device), seed=self._seed, step=step, part=part)
             total += _backward(self._loss_of, self.network, batch, share)
         self.optimiser.step()

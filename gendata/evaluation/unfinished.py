@@ -1,10 +1,13 @@
-"""A network in training, kept on disk: a command that was killed goes on within it, to the last bit on a CPU."""
+"""Networks in training, kept on disk: a command that was killed goes on within them, to the last bit on a CPU."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -12,17 +15,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from gendata.checkpoint import named_tensors, optimiser_tensors, restore, restore_optimiser
-from gendata.evaluation.ledger import keep_file
+from gendata.artifact.canonical import sha256_of
+from gendata.evaluation.keeping import keep_file
 from gendata.evaluation.result import CurvePoint
 from gendata.evaluation.training import Tested, Training
+from gendata.training_state import named_tensors, optimiser_tensors, restore, restore_optimiser
 
-_EVERY_SEC = 120.0  # what a kill costs at most; a network that needs less is never written
+_log = logging.getLogger(__name__)
+_EVERY_SEC = 120.0  # between two states, which are kept where passes end; shorter trainings are never written
 _FORGOTTEN_AFTER_SEC = 30 * 24 * 3600.0  # nobody came back for it
 
 
-class Record(msgspec.Struct, kw_only=True):
-    """What is told of a training so far."""
+class SoFar(msgspec.Struct, kw_only=True):
+    """What is told of a training that has not ended."""
 
     tests: list[Tested] = []
     curve: list[CurvePoint] = []
@@ -30,20 +35,24 @@ class Record(msgspec.Struct, kw_only=True):
 
 
 class Unfinished:
-    """The file of one network; it exists while that network is in training, and after a kill.
+    """The file of one training.
 
     Args:
-        path: of the file, whose name tells what decides the network's result; None: nothing is kept.
+        folder: where it is; None: nothing is kept.
+        key: what decides what the training comes to.
+        trial: of how many trainings of this key it is.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._kept = path, time.monotonic()
+    def __init__(self, folder: Path | None, key: dict[str, Any], *, trial: int = 0) -> None:
+        self._path = None if folder is None else folder / f"{sha256_of(key)}-{trial}.safetensors"
+        self._kept = time.monotonic()
 
-    def restore(self, training: Training) -> Record:
-        """Brings a new training to where the file left it; as it is, if there is none or it cannot be read."""
+    def restore(self, training: Training) -> SoFar:
+        """Brings a new training to where the file left it; leaves it as it is, if there is no file of just this one."""
+        self._kept = time.monotonic()
         found = self._read()
-        if found is None or not named_tensors(training.network, prefix="network").keys() <= found[1].keys():
-            return Record()
+        if found is None or not _fits(*found, training):
+            return SoFar()
         state, tensors = found
         restore(training.network, tensors, prefix="network")
         restore_optimiser(training.optimiser, tensors)
@@ -51,7 +60,25 @@ class Unfinished:
             group["lr"] = rate
         _restore_random(training.device, tensors)
         training.go_on_after(state.passes, images_seen=state.images_seen)
-        return state.record
+        _log.info("goes on after pass %d, %.0f minutes", state.passes, state.so_far.minutes)
+        return state.so_far
+
+    def keep_now_and_then(self, training: Training, so_far: SoFar) -> None:
+        """Replaces the file, if the last time is two minutes ago, or if a training that took as long is done."""
+        is_due = time.monotonic() - self._kept >= _EVERY_SEC
+        if self._path is None or not (is_due or (training.is_done and 60 * so_far.minutes >= _EVERY_SEC)):
+            return
+        state = _State(
+            set=_digest(training),
+            passes=training.finished,
+            images_seen=training.images_seen,
+            rates=[group["lr"] for group in training.optimiser.param_groups],
+            so_far=so_far,
+        )
+        on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(training).items()}
+        if not keep_file(self._path, save(on_host, {"state": msgspec.json.encode(state).decode()})):
+            self._path = None  # told once
+        self._kept = time.monotonic()
 
     def _read(self) -> tuple[_State, dict[str, Tensor]] | None:
         if self._path is None:
@@ -63,38 +90,48 @@ class Unfinished:
         except (OSError, SafetensorError, msgspec.MsgspecError, KeyError, TypeError):
             return None
 
-    def keep_now_and_then(self, training: Training, record: Record) -> None:
-        """Replaces the file, if the last time is two minutes ago."""
-        if self._path is None or time.monotonic() - self._kept < _EVERY_SEC:
-            return
-        state = _State(
-            passes=training.finished,
-            images_seen=training.images_seen,
-            rates=[group["lr"] for group in training.optimiser.param_groups],
-            record=record,
-        )
-        tensors = {
-            **named_tensors(training.network, prefix="network"),
-            **optimiser_tensors(training.optimiser),
-            **_random(training.device),
-        }
-        on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        _forget_old(self._path.parent)
-        if not keep_file(self._path, save(on_host, {"state": msgspec.json.encode(state).decode()})):
-            self._path = None  # told once
-        self._kept = time.monotonic()
 
-    def forget(self) -> None:
-        """Removes the file: the result is there."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+def forget(folder: Path | None, key: dict[str, Any]) -> None:
+    """Removes the files of a key, whose result is safe elsewhere."""
+    _remove(folder, f"{sha256_of(key)}-*.safetensors")
+
+
+def forget_old(folder: Path | None) -> None:
+    """Removes what nobody came back for in thirty days, and what killed processes left half written."""
+    _remove(folder, "*.safetensors*", older_than_sec=_FORGOTTEN_AFTER_SEC)
 
 
 class _State(msgspec.Struct, kw_only=True):
+    set: str  # digest of the first pass: a GPU may choose other images the next time
     passes: int
     images_seen: int
     rates: list[float]  # of the optimiser's groups
-    record: Record
+    so_far: SoFar
+
+
+def _fits(state: _State, tensors: dict[str, Tensor], training: Training) -> bool:
+    """Whether the state is of this training: the network may be another one under the same name."""
+    wanted = named_tensors(training.network, prefix="network") | _random(training.device)
+    return (
+        all(name in tensors and tensors[name].shape == tensor.shape for name, tensor in wanted.items())
+        and len(state.rates) == len(training.optimiser.param_groups)
+        and state.set == _digest(training)
+    )
+
+
+def _digest(training: Training) -> str:
+    digest = hashlib.sha256()
+    for tensor in training.feed.images(0):
+        digest.update(tensor.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _tensors(training: Training) -> dict[str, Tensor]:
+    return {
+        **named_tensors(training.network, prefix="network"),
+        **optimiser_tensors(training.optimiser),
+        **_random(training.device),
+    }
 
 
 def _random(device: torch.device) -> dict[str, Tensor]:
@@ -109,8 +146,10 @@ def _restore_random(device: torch.device, tensors: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)
 
 
-def _forget_old(folder: Path) -> None:
-    for path in folder.glob("*.safetensors*"):  # half-written ones of killed processes too
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_SEC:
+def _remove(folder: Path | None, pattern: str, *, older_than_sec: float = 0.0) -> None:
+    if folder is None:
+        return
+    with suppress(OSError):  # what cannot be removed is in nobody's way
+        for path in folder.glob(pattern):
+            if time.time() - path.stat().st_mtime >= older_than_sec:
                 path.unlink()

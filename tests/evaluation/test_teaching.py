@@ -89,6 +89,23 @@ def test_a_teacher_goes_on_where_it_was_killed_to_the_last_bit(tmp_path: Path, m
     assert not list((tmp_path / "cache" / "teachers").iterdir())
 
 
+def test_a_teacher_that_could_not_be_written_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"source": WithoutTest(WithoutTest.Config()), "network": "mlp1-w4", "epochs": 2, "out": tmp_path / "t"}
+    monkeypatch.setenv("GENDATA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(unfinished, "_EVERY_SEC", 0.0)
+
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(teaching, "save_teacher", full)
+        train_teacher(**options)
+    monkeypatch.setattr(Training, "run_pass", lambda training: pytest.fail("trained"))
+    assert train_teacher(**options).record.trained is not None
+
+
 def test_half_precision_is_measured_as_it_is_stored(tmp_path: Path) -> None:
     source = WithoutTest(WithoutTest.Config())
     half = train_teacher(source, network="mlp1-w4", out=tmp_path / "t", epochs=2, dtype="f16", device="cpu")

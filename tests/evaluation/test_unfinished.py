@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from gendata.artifact.artifact import CondensedArtifact
@@ -121,44 +124,78 @@ def test_the_rate_that_was_tried_is_not_tried_again(
     assert not list(folder.glob("*.safetensors"))
 
 
-def test_a_damaged_file_is_begun_again(
-    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, Any] = {"artifact": opened, "protocol": brief, "rows": ("frozen",), "runs": 1}
-    _killed_in_pass(3, monkeypatch, **asked)
-    (file,) = folder.glob("*.safetensors")
-    file.write_bytes(file.read_bytes()[:-9])
-    done = _counted_passes(monkeypatch)
-    resumed = evaluate(**asked)
-    assert done == [0, 1, 2]
-    assert resumed.rows[0].reported == evaluate(**asked, resume=False).rows[0].reported
-
-
 def test_files_that_nobody_came_back_for_are_removed(
     opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir(parents=True)
     old, recent = folder / "old.safetensors", folder / "recent.safetensors"
-    for path, days in ((old, 31), (recent, 2)):
+    half = folder / ".a.safetensors.partial-1"
+    for path, days in ((old, 31), (half, 31), (recent, 2)):
         path.touch()
         os.utime(path, (time.time() - days * 24 * 3600,) * 2)
+    monkeypatch.setattr(unfinished, "_EVERY_SEC", 120.0)  # in an evaluation that keeps nothing itself
     evaluate(opened, protocol=brief, rows=("frozen",), runs=1)
-    assert not old.exists()
-    assert recent.exists()
+    assert [path.name for path in folder.glob("*safetensors*")] == ["recent.safetensors"]
 
 
+@pytest.mark.parametrize("every_sec", [0.0, 120.0], ids=["long", "short"])
 def test_a_cache_that_cannot_be_written_costs_no_result(
     opened: CondensedArtifact,
     brief: Protocol,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    every_sec: float,
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GENDATA_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(unfinished, "_EVERY_SEC", 0.0)
+    monkeypatch.setattr(unfinished, "_EVERY_SEC", every_sec)
     asked: dict[str, Any] = {"artifact": opened, "protocol": brief, "rows": ("frozen",), "runs": 1}
     found = evaluate(**asked)
     assert found.rows[0].reported == evaluate(**asked, resume=False).rows[0].reported
     told = [record.message for record in caplog.records if "not kept" in record.message]
-    assert len(told) == 2  # the network in training once, however many passes, and its result
+    assert len(told) == (1 if every_sec else 2)  # the network in training once, however many passes; its result
+
+
+@pytest.mark.parametrize("damage", ["cut", "other shape", "no random state", "other images", "other groups"])
+def test_a_file_that_does_not_fit_is_begun_again(
+    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    asked: dict[str, Any] = {"artifact": opened, "protocol": brief, "rows": ("frozen",), "runs": 1}
+    _killed_in_pass(3, monkeypatch, **asked)
+    (file,) = folder.glob("*.safetensors")
+    file.write_bytes(_damaged(file, damage))
+    done = _counted_passes(monkeypatch)
+    resumed = evaluate(**asked)
+    assert done == [0, 1, 2]
+    assert resumed.rows[0].reported == evaluate(**asked, resume=False).rows[0].reported
+
+
+def _damaged(file: Path, damage: str) -> bytes:
+    if damage == "cut":
+        return file.read_bytes()[:-9]
+    with safe_open(file, framework="pt") as opened:
+        state = json.loads(opened.metadata()["state"])
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no dict)
+    if damage == "other shape":
+        name = next(name for name in tensors if name.startswith("network."))
+        tensors[name] = tensors[name][:1].repeat(9, *[1] * (tensors[name].dim() - 1))
+    elif damage == "no random state":
+        del tensors["random.cpu"]
+    elif damage == "other images":
+        state["set"] = "0" * 64
+    else:
+        state["rates"] *= 2
+    return save(tensors, {"state": json.dumps(state)})
+
+
+def test_a_network_that_diverged_is_gone_on_with_and_not_measured_again(
+    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = msgspec.structs.replace(brief, lr=1e30, epochs=6)
+    asked: dict[str, Any] = {"artifact": opened, "protocol": protocol, "rows": ("frozen",), "runs": 1}
+    _killed_in_pass(5, monkeypatch, **asked)
+    done = _counted_passes(monkeypatch)
+    assert evaluate(**asked).rows[0].curve[-1].loss is None
+    evaluate(**asked)
+    assert done == [4, 5]

@@ -45,9 +45,13 @@ def curve_chart(rows: Sequence[Row], *, narrow: bool) -> str | None:
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="upper left", ncols=columns,
                       bbox_to_anchor=(0.01, 1), columnspacing=1.6, handletextpad=0.6)  # fmt: skip
         told = "Training loss of the first network, last pass: " + "; ".join(
-            f"{row_label(row)} {row.curve[-1].loss:.3g}" for row, _ in shown
+            f"{row_label(row)} {_told(row.curve[-1].loss)}" for row, _ in shown
         )
         return inline_svg(figure, name, told=told + ".")
+
+
+def _told(loss: float | None) -> str:
+    return "not finite" if loss is None else f"{loss:.3g}"
 
 
 class _Clock:
@@ -65,7 +69,7 @@ def _draw_losses(axes: Axes, shown: Sequence[tuple[Row, Look]], clock: _Clock) -
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     for row, look in shown:
-        losses = np.array([point.loss for point in row.curve])
+        losses = np.array([np.nan if point.loss is None else point.loss for point in row.curve])
         at = clock(row, [point.passes for point in row.curve])
         axes.plot(at, losses, color=look.colour, linewidth=0.8, alpha=0.3)
         axes.plot(at, _running_mean(losses), color=look.colour, dashes=look.dashes, label=row_label(row))
