@@ -52,6 +52,8 @@ class Unfinished:
         self._kept = time.monotonic()
         found = self._read()
         if found is None or not _fits(*found, training):
+            if self._path is not None and self._path.exists():
+                _log.warning("%s is damaged, or of another training: it begins again", self._path)
             return SoFar()
         state, tensors = found
         restore(training.network, tensors, prefix="network")

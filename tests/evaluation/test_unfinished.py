@@ -159,7 +159,12 @@ def test_a_cache_that_cannot_be_written_costs_no_result(
 
 @pytest.mark.parametrize("damage", ["cut", "other shape", "no random state", "other images", "other groups"])
 def test_a_file_that_does_not_fit_is_begun_again(
-    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    opened: CondensedArtifact,
+    brief: Protocol,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
 ) -> None:
     asked: dict[str, Any] = {"artifact": opened, "protocol": brief, "rows": ("frozen",), "runs": 1}
     _killed_in_pass(3, monkeypatch, **asked)
@@ -168,6 +173,9 @@ def test_a_file_that_does_not_fit_is_begun_again(
     done = _counted_passes(monkeypatch)
     resumed = evaluate(**asked)
     assert done == [0, 1, 2]
+    assert [record.message.startswith(str(file)) for record in caplog.records if "begins again" in record.message] == [
+        True
+    ]
     assert resumed.rows[0].reported == evaluate(**asked, resume=False).rows[0].reported
 
 
