@@ -85,6 +85,9 @@ class Generative(Method):
         encoded = torch.zeros(law.codes.shape[:2], dtype=torch.int64) if isinstance(law, Codebook) else None
         self.register_buffer("encoded", encoded)  # rows of the real samples that codes encode
         self.encoded: Tensor | None
+        # (N,) how often real samples are matched, beside others of their class
+        self.register_buffer("weights", torch.ones(len(real.y)) if config.hardness else None)
+        self.weights: Tensor | None
         self.pool = EmbeddingPool(
             config.network,
             spec=real.spec,
@@ -137,12 +140,29 @@ class Generative(Method):
             return
         self.pool.record(self.config.networks * self.pool.steps_per_network)
         if stage.name == self._fitted_before:
+            self._weigh()
             self._fit_law()
 
     @property
     def _fitted_before(self) -> str | None:
         """The first stage that uses the latent law; None: there is none."""
         return next((stage.name for stage in self.stages() if stage.name not in ("pool", "reconstruct")), None)
+
+    def _weigh(self) -> None:
+        if self.weights is not None:
+            denied = 1 - torch.cat([self._answers(rows) for rows in torch.arange(len(self.real.y)).split(512)])
+            self.weights.copy_(1 + self.config.hardness * denied)
+
+    def _answers(self, rows: Tensor) -> Tensor:
+        """The probability that the pool's oldest networks give to each row's class."""
+        x, y = self.real.x_u8[rows].float() / 255, self.real.y[rows]
+        said = self.pool.mean_answer(self.real.normalised(x), temperature=1.0)
+        return said.gather(1, y[:, None])[:, 0]
+
+    @cached_property
+    def _weighted_draws(self) -> ClassDraws:
+        """Of real samples to match new ones with; asked for when their weights are known."""
+        return ClassDraws(self.real.y, self.real.spec.num_classes, weights=self.weights)
 
     def _fit_law(self) -> None:
         if not self.config.reconstruct_steps:
@@ -151,13 +171,21 @@ class Generative(Method):
         mean, variance = self._encode_all()
         group = self.ipc if self.config.frozen_choice == "group" else 0
         rows = fit_law(
-            self.law, mean, variance, self.real.y, seed=self.seed, codes_from=self.config.codes_from, group=group
+            self.law,
+            mean,
+            variance,
+            self.real.y,
+            seed=self.seed,
+            codes_from=self.config.codes_from,
+            group=group,
+            weights=self.weights,
         )
         if rows is not None:
             self.encoded = rows
 
     def finish(self) -> None:
         if self._fitted_before is None:
+            self._weigh()
             self._fit_law()
 
     def trainable(self, stage: Stage) -> nn.Module:
@@ -273,7 +301,7 @@ class Generative(Method):
         sides = [(self.objective, weights.generate(z, y), y)]
         if c.frozen_weight:
             sides.append((self.frozen_objective, *self._frozen_set(weights, classes)))
-        losses, *others = self._matched(sides, classes, rng)
+        losses, *others = self._matched(sides, classes, rng, self._weighted_draws)
         for frozen in others:
             losses |= {f"frozen {name}": c.frozen_weight * value for name, value in frozen.items()}
         if c.anchor_weight:
@@ -286,13 +314,17 @@ class Generative(Method):
         return picked.to(self.real.y.device)
 
     def _matched(
-        self, sides: Sequence[tuple[Objective, Tensor, Tensor]], classes: Tensor, rng: torch.Generator
+        self,
+        sides: Sequence[tuple[Objective, Tensor, Tensor]],
+        classes: Tensor,
+        rng: torch.Generator,
+        draws: ClassDraws,
     ) -> list[dict[str, Tensor]]:
         """Terms between real images and each side's class-major images and labels, by that side's objective.
 
         All are seen by one network under one augmentation.
         """
-        rows = self._draws.indices(classes, self.config.real_per_class, rng).to(self.real.y.device)
+        rows = draws.indices(classes, self.config.real_per_class, rng).to(self.real.y.device)
         x_real, y_real = self.real.x_u8[rows].float() / 255, self.real.y[rows]
         network, is_trained = self.pool.draw(rng, fresh_share=self.config.fresh_share, device=y_real.device)
         augment = self._dsa.draw(rng, 1, shared=True)
@@ -312,7 +344,7 @@ class Generative(Method):
     def _freeze(self, weights: StepWeights, rng: torch.Generator) -> dict[str, Tensor]:
         classes = self._classes(rng)
         side = (self.frozen_objective, *self._frozen_set(weights, classes, held=True))
-        return self._matched([side], classes, rng)[0]
+        return self._matched([side], classes, rng, self._draws)[0]
 
     def _frozen_set(self, weights: StepWeights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
         """Images and labels of the frozen set of some classes, whole: it is matched as what it is, not as a sample."""
