@@ -16,7 +16,7 @@ _MEANINGS = {
     "equal-bytes-real": "as many compressed real images as the artifact's bytes hold",
     "herding": "as many real images, chosen by herding",
     "k-center": "as many real images, chosen by k-center",
-    "real-stream": "new real images in every pass, at the stored set's steps: the bound of any sampler",
+    "real-stream": "new real images in every pass, at the stored set's steps: what a true copy of the data would reach",
     "real-full": "all real training images",
 }
 _HARDEST = 3  # classes named as the hardest

@@ -90,9 +90,7 @@ def _fit_codes(
     return rows[nearest[order]]
 
 
-def _fit_components(
-    law: Mixture, c: int, points: Tensor, variance: Tensor, seed: int, weights: Tensor | None
-) -> None:
+def _fit_components(law: Mixture, c: int, points: Tensor, variance: Tensor, seed: int, weights: Tensor | None) -> None:
     centres, assigned = k_means(points, law.config.components, keyed_generator(seed, "k-means", c), weights=weights)
     around = (points - centres[assigned]).square() + variance
     total = torch.zeros_like(centres).index_add_(0, assigned, around)

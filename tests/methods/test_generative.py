@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,7 @@ UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
     ("recipe", "stage", "step"),
     [
         (with_noise(refined()), "refine", 30),
+        (refined(hardness=4.0, networks=1, network_ages=[2]), "match", 3),
         (frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), "unroll-3", 3),
     ],
 )
@@ -239,15 +241,24 @@ def test_the_set_that_freezing_matches_is_the_one_that_is_stored(frozen_noise: b
     torch.testing.assert_close(seen, stored)
 
 
-@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"unroll": [UNROLLED]}])
+@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"frozen_more": [{"ipc": 3}]}, {"unroll": [UNROLLED]}])
 def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="frozen: codes"):
         condensation.condense(refined(**options), out=tmp_path / "out")
 
 
-def test_a_larger_set_is_unrolled_after_the_frozen_one_and_leaves_it_alone(tmp_path: Path) -> None:
-    first = condensation.condense(frozen(unroll=[UNROLLED]), out=tmp_path / "first")
-    both = condensation.condense(frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), out=tmp_path / "both")
+@pytest.mark.parametrize(
+    ("one", "more"),
+    [
+        ({"frozen_steps": 5}, {"frozen_more": [{"ipc": 3, "steps": 5}]}),
+        ({"unroll": [UNROLLED]}, {"unroll": [UNROLLED, {**UNROLLED, "ipc": 3}]}),
+    ],
+)
+def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
+    tmp_path: Path, one: dict[str, Any], more: dict[str, Any]
+) -> None:
+    first = condensation.condense(frozen(**one), out=tmp_path / "first")
+    both = condensation.condense(frozen(**{**one, **more}), out=tmp_path / "both")
 
     assert torch.equal(both.law.codes[:, :2], first.law.codes[:, :2])
     assert not torch.isclose(both.law.codes[:, 2], first.law.codes[:, 2]).all(dim=1).any()
@@ -257,6 +268,8 @@ def test_a_larger_set_is_unrolled_after_the_frozen_one_and_leaves_it_alone(tmp_p
 @pytest.mark.parametrize("sizes", [[3, 2], [2, 2], [5]])
 def test_sets_that_do_not_rise_or_that_no_codes_make_are_refused(tmp_path: Path, sizes: list[int]) -> None:
     unroll = [{**UNROLLED, "ipc": ipc} for ipc in sizes]
+    with pytest.raises(SpecError, match="frozen_more.*sizes that rise, up to the 4 codes"):
+        condensation.condense(frozen(frozen_more=[{"ipc": ipc} for ipc in sizes]), out=tmp_path / "out")
     with pytest.raises(SpecError, match="sizes that rise, up to the 4 codes"):
         condensation.condense(frozen(unroll=unroll), out=tmp_path / "out")
 
@@ -338,6 +351,35 @@ def test_a_chosen_group_is_the_frozen_set_and_a_drawn_one_is_none() -> None:
     assert torch.equal(covering.flatten(1).sort().values, group.flatten(1).sort().values)  # in another order
     with pytest.raises(SpecError, match="frozen_choice"):
         condensation._Job(refined(**quick, frozen_choice="group").resolved(), data_root=None)
+
+
+def test_hard_samples_are_matched_oftener_and_have_more_codes() -> None:
+    quick = {"refine_steps": 0, "anchor_weight": 0.0, "reconstruct_steps": 4, "steps": 1}
+    recipe = refined(**quick, networks=1, network_ages=[2], hardness=9.0)
+    latent = Choice(name="codebook", options=recipe.latent.options | {"codes": 30})
+    method = condensation._Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None).method
+    network, real = method.pool.networks[0], method.real
+    network.classifier.weight.data.mul_(100)  # it is sure, and mostly wrong
+    method.begin(None)
+    method.begin(next(stage for stage in method.stages() if stage.name == "match"))
+
+    with torch.no_grad():
+        said = network.eval()(real.normalised(real.x_u8.float() / 255)).softmax(1)
+    denied = 1 - said[torch.arange(len(real.y)), real.y]
+    torch.testing.assert_close(method.importance, 1 + 9 * denied, rtol=1e-3, atol=1e-3)
+    drawn = method._weighted_draws.indices(torch.arange(10), 500, torch.Generator().manual_seed(0))
+    by_class = [float(denied[real.y == c].mean()) for c in range(10)]
+    mixed = [c for c in range(10) if 0.2 < by_class[c] < 0.8]
+    assert mixed
+    for c in mixed:
+        assert float(denied[drawn[real.y[drawn] == c]].mean()) > by_class[c] + 0.1
+        assert float(denied[method.encoded[c]].mean()) > by_class[c] + 0.1
+
+
+def test_hardness_needs_networks_that_answer() -> None:
+    for options in ({"hardness": 1.0, "networks": 0, "network_ages": []}, {"hardness": -1.0}, {"hardness": math.inf}):
+        with pytest.raises(RecipeError, match="hardness"):
+            METHODS.config("generative", options, where="method")
 
 
 def test_a_choice_without_codes_to_choose_from_is_refused() -> None:
