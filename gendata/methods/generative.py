@@ -25,8 +25,8 @@ Seven stages, of which a recipe may leave out most:
 With `hardness`, real samples that the pool's oldest networks take for another class are matched oftener, and more codes
 lie beside them; the frozen set stands for its class as it is. Judging samples by the errors of networks early in their
 training is EL2N's idea (Paul et al. 2021, arXiv:2107.07075), drawing them by that the idea of importance sampling
-(Katharopoulos and Fleuret 2018, arXiv:1803.00942). Differs from both: no weights correct it, students are to see another
-distribution.
+(Katharopoulos and Fleuret 2018, arXiv:1803.00942). Differs from both: no weights correct it, students are to see
+another distribution.
 
 The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be
 stored.

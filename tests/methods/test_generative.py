@@ -269,7 +269,7 @@ def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
 def test_sets_that_do_not_rise_or_that_no_codes_make_are_refused(tmp_path: Path, sizes: list[int]) -> None:
     unroll = [{**UNROLLED, "ipc": ipc} for ipc in sizes]
     with pytest.raises(SpecError, match="frozen_more.*sizes that rise, up to the 4 codes"):
-        condensation.condense(frozen(frozen_more=[{"ipc": ipc} for ipc in sizes]), out=tmp_path / "out")
+        condensation.condense(frozen(frozen_more=[{"ipc": ipc} for ipc in sizes]), out=tmp_path / "more")
     with pytest.raises(SpecError, match="sizes that rise, up to the 4 codes"):
         condensation.condense(frozen(unroll=unroll), out=tmp_path / "out")
 
