@@ -21,25 +21,19 @@ def keyed_generator(*key: object) -> torch.Generator:
 
 
 class ClassDraws:
-    """Class-balanced draws of real samples.
+    """Class-balanced draws of real samples."""
 
-    Args:
-        weights: (N,) above 0, how often a sample is drawn, beside others of its class; None: all alike.
-    """
-
-    def __init__(self, y: Tensor, num_classes: int, *, weights: Tensor | None = None) -> None:
+    def __init__(self, y: Tensor, num_classes: int) -> None:
         labels = y.cpu()
         self._members = [(labels == c).nonzero()[:, 0] for c in range(num_classes)]
-        self._weights = None if weights is None else [weights.cpu()[members] for members in self._members]
 
     def indices(self, classes: Tensor, per_class: int, rng: torch.Generator) -> Tensor:
         """(len(classes) * per_class,) positions, class-major, drawn with replacement."""
-        return torch.cat([self._members[c][self._picks(c, per_class, rng)] for c in classes.tolist()])
-
-    def _picks(self, c: int, count: int, rng: torch.Generator) -> Tensor:
-        if self._weights is None:
-            return torch.randint(len(self._members[c]), (count,), generator=rng)
-        return torch.multinomial(self._weights[c], count, replacement=True, generator=rng)
+        rows = []
+        for c in classes.tolist():
+            members = self._members[c]
+            rows.append(members[torch.randint(len(members), (per_class,), generator=rng)])
+        return torch.cat(rows)
 
 
 def draw_latents(

@@ -22,12 +22,6 @@ Seven stages, of which a recipe may leave out most:
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
                  (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
-With `hardness`, real samples that the pool's oldest networks take for another class are matched oftener, and more codes
-lie beside them; the frozen set stands for its class as it is. Judging samples by the errors of networks early in their
-training is EL2N's idea (Paul et al. 2021, arXiv:2107.07075), drawing them by that the idea of importance sampling
-(Katharopoulos and Fleuret 2018, arXiv:1803.00942). Differs from both: no weights correct it, students are to see
-another distribution.
-
 The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be
 stored.
 """
@@ -91,9 +85,6 @@ class Generative(Method):
         encoded = torch.zeros(law.codes.shape[:2], dtype=torch.int64) if isinstance(law, Codebook) else None
         self.register_buffer("encoded", encoded)  # rows of the real samples that codes encode
         self.encoded: Tensor | None
-        # (N,) how often real samples are matched, beside others of their class
-        self.register_buffer("importance", torch.ones(len(real.y)) if config.hardness else None)
-        self.importance: Tensor | None
         self.pool = EmbeddingPool(
             config.network,
             spec=real.spec,
@@ -156,29 +147,12 @@ class Generative(Method):
             return
         self.pool.record(self.config.networks * self.pool.steps_per_network)
         if stage.name == self._fitted_before:
-            self._weigh()
             self._fit_law()
 
     @property
     def _fitted_before(self) -> str | None:
         """The first stage that uses the latent law; None: there is none."""
         return next((stage.name for stage in self.stages() if stage.name not in ("pool", "reconstruct")), None)
-
-    def _weigh(self) -> None:
-        if self.importance is not None:
-            denied = 1 - torch.cat([self._answers(rows) for rows in torch.arange(len(self.real.y)).split(512)])
-            self.importance.copy_(1 + self.config.hardness * denied)
-
-    def _answers(self, rows: Tensor) -> Tensor:
-        """The probability that the pool's oldest networks give to each row's class."""
-        x, y = self.real.x_u8[rows].float() / 255, self.real.y[rows]
-        said = self.pool.mean_answer(self.real.normalised(x), temperature=1.0)
-        return said.gather(1, y[:, None])[:, 0]
-
-    @cached_property
-    def _weighted_draws(self) -> ClassDraws:
-        """Of real samples to match new ones with; asked for when their weights are known."""
-        return ClassDraws(self.real.y, self.real.spec.num_classes, weights=self.importance)
 
     def _fit_law(self) -> None:
         if not self.config.reconstruct_steps:
@@ -187,21 +161,13 @@ class Generative(Method):
         mean, variance = self._encode_all()
         group = self.ipc if self.config.frozen_choice == "group" else 0
         rows = fit_law(
-            self.law,
-            mean,
-            variance,
-            self.real.y,
-            seed=self.seed,
-            codes_from=self.config.codes_from,
-            group=group,
-            weights=self.importance,
+            self.law, mean, variance, self.real.y, seed=self.seed, codes_from=self.config.codes_from, group=group
         )
         if rows is not None:
             self.encoded = rows
 
     def finish(self) -> None:
         if self._fitted_before is None:
-            self._weigh()
             self._fit_law()
 
     def trainable(self, stage: Stage) -> nn.Module:
@@ -319,7 +285,7 @@ class Generative(Method):
         sides = [(self.objective, weights.generate(z, y), y)]
         if c.frozen_weight:
             sides.append((self.frozen_objective, *self._frozen_set(weights, classes)))
-        losses, *others = self._matched(sides, classes, rng, self._weighted_draws)
+        losses, *others = self._matched(sides, classes, rng)
         for frozen in others:
             losses |= {f"frozen {name}": c.frozen_weight * value for name, value in frozen.items()}
         if c.anchor_weight:
@@ -332,17 +298,13 @@ class Generative(Method):
         return picked.to(self.real.y.device)
 
     def _matched(
-        self,
-        sides: Sequence[tuple[Objective, Tensor, Tensor]],
-        classes: Tensor,
-        rng: torch.Generator,
-        draws: ClassDraws,
+        self, sides: Sequence[tuple[Objective, Tensor, Tensor]], classes: Tensor, rng: torch.Generator
     ) -> list[dict[str, Tensor]]:
         """Terms between real images and each side's class-major images and labels, by that side's objective.
 
         All are seen by one network under one augmentation.
         """
-        rows = draws.indices(classes, self.config.real_per_class, rng).to(self.real.y.device)
+        rows = self._draws.indices(classes, self.config.real_per_class, rng).to(self.real.y.device)
         x_real, y_real = self.real.x_u8[rows].float() / 255, self.real.y[rows]
         network, is_trained = self.pool.draw(rng, fresh_share=self.config.fresh_share, device=y_real.device)
         augment = self._dsa.draw(rng, 1, shared=True)
@@ -363,7 +325,7 @@ class Generative(Method):
         classes = self._classes(rng)
         codes = _moved_last(weights.codes[classes], self._frozen_sizes, ipc)
         side = (self.frozen_objective, *self._stored(weights, codes, classes, held=True))
-        return self._matched([side], classes, rng, self._draws)[0]
+        return self._matched([side], classes, rng)[0]
 
     @cached_property
     def _frozen_sizes(self) -> list[int]:

@@ -75,10 +75,6 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     rate_weight: float = 2.0e-3  # per nat of distance from that rate
     codes_from: CodeOrigin = "centres"  # of a codebook: k-means centres, or the real samples nearest to them
 
-    # How much oftener than others a real sample is matched, and a code laid beside it, that the pool's oldest networks
-    # take for another class: 1 + hardness times the probability that they deny its label. 0: all alike.
-    hardness: float = 0.0
-
     refine_steps: int = 0  # on the real samples that codes encode; needs a codebook of samples
     refine_lr: float = 1.0e-3
 
@@ -117,7 +113,6 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "reconstruct_warmup",
             "refine_steps",
             "steps",
-            "hardness",
             "anchor_weight",
             "frozen_weight",
             "frozen_steps",
@@ -152,11 +147,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("pool 'interpolated' needs networks above 0")
         if self.frozen_choice != "covering" and not self.reconstruct_steps:
             raise ValueError("frozen_choice needs reconstruct_steps above 0, which give the codes")
-        for name in ("label_steps", "hardness"):
-            if getattr(self, name) and not self.networks:
-                raise ValueError(f"{name} needs networks above 0, whose answers it takes")
-        if not self.hardness < math.inf:
-            raise ValueError(f"hardness must be finite, got {self.hardness}")
+        if self.label_steps and not self.networks:
+            raise ValueError("label_steps needs networks above 0, which give the labels")
         for name in ("frozen_more", "unroll"):
             if len(getattr(self, name)) > _MAX_SETS:
                 raise ValueError(f"{name} must have at most {_MAX_SETS} entries, got {len(getattr(self, name))}")

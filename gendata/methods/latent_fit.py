@@ -28,7 +28,6 @@ def fit_law(
     seed: int,
     codes_from: CodeOrigin = "centres",
     group: int = 0,
-    weights: Tensor | None = None,
 ) -> Tensor | None:
     """Moves the law's learned tensors onto the encoded real data; laws but codebook and mixture stay as they are.
 
@@ -40,38 +39,28 @@ def fit_law(
         codes_from: of a codebook. "samples": a code is the encoding of one real sample, and the scales are those of
             the posterior alone.
         group: so many codes come first that together are most like all of their class, see `group_order`; 0: none.
-        weights: (N,) above 0, how dense codes or means are to lie where each sample is; None: all alike.
 
     Returns:
         (classes, codes) int64: the row of the real sample that each code encodes; None where codes are no samples.
     """
     if isinstance(law, Codebook):
-        chosen = [_fit_codes(law, c, mean, variance, (y == c).nonzero()[:, 0], seed, codes_from, group, weights)
+        chosen = [_fit_codes(law, c, mean, variance, (y == c).nonzero()[:, 0], seed, codes_from, group)
                   for c in range(law.num_classes)]  # fmt: skip
         law.prepare()
         return torch.stack(chosen) if codes_from == "samples" else None
     if isinstance(law, Mixture):
         for c in range(law.num_classes):
-            _fit_components(law, c, mean[y == c], variance[y == c], seed, None if weights is None else weights[y == c])
+            _fit_components(law, c, mean[y == c], variance[y == c], seed)
         law.prepare()
     return None
 
 
 def _fit_codes(
-    law: Codebook,
-    c: int,
-    mean: Tensor,
-    variance: Tensor,
-    rows: Tensor,
-    seed: int,
-    codes_from: CodeOrigin,
-    group: int,
-    weights: Tensor | None,
+    law: Codebook, c: int, mean: Tensor, variance: Tensor, rows: Tensor, seed: int, codes_from: CodeOrigin, group: int
 ) -> Tensor:
     """Fits the codes of class c; the real rows nearest to them, in the same order."""
     points = mean[rows]
-    weighted = None if weights is None else weights[rows]
-    centres, assigned = k_means(points, law.config.codes, keyed_generator(seed, "k-means", c), weights=weighted)
+    centres, assigned = k_means(points, law.config.codes, keyed_generator(seed, "k-means", c))
     members = torch.bincount(assigned, minlength=len(centres))
     nearest = nearest_members(points, centres, assigned)
     around = variance[rows]
@@ -79,19 +68,19 @@ def _fit_codes(
         centres = points[nearest]
     else:
         around = around + (points - centres[assigned]).square()
-    served = members.clamp_min(1)  # the first codes stand for the class as it is, whatever the weights
+    weights = members.clamp_min(1)
     if group:
         size = min(group, len(centres))
-        order = group_order(centres, served, size=size, rng=keyed_generator(seed, "group", c))
+        order = group_order(centres, weights, size=size, rng=keyed_generator(seed, "group", c))
     else:
-        order = covering_order(centres, served)
+        order = covering_order(centres, weights)
     law.codes[c] = centres[order]
     law.scales[c] = around.mean(0).sqrt()
     return rows[nearest[order]]
 
 
-def _fit_components(law: Mixture, c: int, points: Tensor, variance: Tensor, seed: int, weights: Tensor | None) -> None:
-    centres, assigned = k_means(points, law.config.components, keyed_generator(seed, "k-means", c), weights=weights)
+def _fit_components(law: Mixture, c: int, points: Tensor, variance: Tensor, seed: int) -> None:
+    centres, assigned = k_means(points, law.config.components, keyed_generator(seed, "k-means", c))
     around = (points - centres[assigned]).square() + variance
     total = torch.zeros_like(centres).index_add_(0, assigned, around)
     law.means[c] = centres
@@ -107,29 +96,20 @@ def nearest_members(points: Tensor, centres: Tensor, assigned: Tensor) -> Tensor
     return torch.where(members > 0, by_cluster[first], torch.cdist(centres, points).argmin(1))
 
 
-def k_means(
-    points: Tensor, count: int, rng: torch.Generator, *, weights: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def k_means(points: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Centres (count, dim) and assignment (N,) by Lloyd's algorithm from a random start.
 
     An empty centre moves to the point that is worst served. With fewer points than centres, points repeat.
-
-    Args:
-        weights: (N,) above 0, how much each point counts, from the start on; None: all alike.
     """
-    if weights is None:
-        start = torch.randperm(len(points), generator=rng)
-        weights = torch.ones_like(points[:, 0])
-    else:
-        start = torch.multinomial(weights.cpu(), len(points), generator=rng)  # without replacement: all, by weight
+    start = torch.randperm(len(points), generator=rng)
     start = start.repeat(-(-count // len(points)))[:count].to(points.device)
     centres = points[start].clone()
     for _ in range(_LLOYD_ITERATIONS):
         distance, assigned = torch.cdist(points, centres).min(1)
-        mass = torch.zeros_like(centres[:, 0]).index_add_(0, assigned, weights)
-        sums = torch.zeros_like(centres).index_add_(0, assigned, points * weights[:, None])
-        filled = mass > 0
-        centres[filled] = sums[filled] / mass[filled, None]
+        members = torch.bincount(assigned, minlength=count)
+        sums = torch.zeros_like(centres).index_add_(0, assigned, points)
+        filled = members > 0
+        centres[filled] = sums[filled] / members[filled, None]
         num_empty = int((~filled).sum())
         if num_empty:
             worst = distance.argsort(descending=True, stable=True)[:num_empty]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +172,6 @@ UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
     ("recipe", "stage", "step"),
     [
         (with_noise(refined()), "refine", 30),
-        (refined(hardness=4.0, networks=1, network_ages=[2]), "match", 3),
         (frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), "unroll-3", 3),
     ],
 )
@@ -351,35 +349,6 @@ def test_a_chosen_group_is_the_frozen_set_and_a_drawn_one_is_none() -> None:
     assert torch.equal(covering.flatten(1).sort().values, group.flatten(1).sort().values)  # in another order
     with pytest.raises(SpecError, match="frozen_choice"):
         condensation._Job(refined(**quick, frozen_choice="group").resolved(), data_root=None)
-
-
-def test_hard_samples_are_matched_oftener_and_have_more_codes() -> None:
-    quick = {"refine_steps": 0, "anchor_weight": 0.0, "reconstruct_steps": 4, "steps": 1}
-    recipe = refined(**quick, networks=1, network_ages=[2], hardness=9.0)
-    latent = Choice(name="codebook", options=recipe.latent.options | {"codes": 30})
-    method = condensation._Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None).method
-    network, real = method.pool.networks[0], method.real
-    network.classifier.weight.data.mul_(100)  # it is sure, and mostly wrong
-    method.begin(None)
-    method.begin(next(stage for stage in method.stages() if stage.name == "match"))
-
-    with torch.no_grad():
-        said = network.eval()(real.normalised(real.x_u8.float() / 255)).softmax(1)
-    denied = 1 - said[torch.arange(len(real.y)), real.y]
-    torch.testing.assert_close(method.importance, 1 + 9 * denied, rtol=1e-3, atol=1e-3)
-    drawn = method._weighted_draws.indices(torch.arange(10), 500, torch.Generator().manual_seed(0))
-    by_class = [float(denied[real.y == c].mean()) for c in range(10)]
-    mixed = [c for c in range(10) if 0.2 < by_class[c] < 0.8]
-    assert mixed
-    for c in mixed:
-        assert float(denied[drawn[real.y[drawn] == c]].mean()) > by_class[c] + 0.1
-        assert float(denied[method.encoded[c]].mean()) > by_class[c] + 0.1
-
-
-def test_hardness_needs_networks_that_answer() -> None:
-    for options in ({"hardness": 1.0, "networks": 0, "network_ages": []}, {"hardness": -1.0}, {"hardness": math.inf}):
-        with pytest.raises(RecipeError, match="hardness"):
-            METHODS.config("generative", options, where="method")
 
 
 def test_a_choice_without_codes_to_choose_from_is_refused() -> None:

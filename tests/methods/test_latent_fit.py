@@ -57,19 +57,3 @@ def test_a_group_that_is_like_its_class_comes_first() -> None:
     for c in range(2):
         away = [(codes[c, :3].mean(0) - codes[c].mean(0)).norm() for codes in (covering, grouped)]
         assert away[1] < away[0]
-
-
-def test_codes_lie_where_the_weights_are_and_the_first_ones_still_stand_for_their_class() -> None:
-    """Two clouds as large as each other, of which one counts nineteen times as much."""
-    mean = torch.cat([torch.randn(200, 3, generator=torch.Generator().manual_seed(c)) + 20 * c for c in range(2)])
-    y, heavy = torch.zeros(400, dtype=torch.int64), torch.arange(400) >= 200
-    shares = {}
-    for name, weights in {"none": None, "even": torch.ones(400), "heavy": 1 + 18.0 * heavy}.items():
-        law = Codebook(CodebookConfig(dim=3, codes=40, neighbours=2), num_classes=1)
-        rows = fit_law(law, mean, torch.full_like(mean, 0.04), y, seed=0, codes_from="samples", weights=weights)
-        assert rows is not None
-        shares[name] = float(heavy[rows].float().mean())
-        assert sorted(heavy[rows[0, :2]].tolist()) == [False, True]
-    assert abs(shares["none"] - 0.5) < 0.15
-    assert abs(shares["even"] - 0.5) < 0.15
-    assert shares["heavy"] > 0.8
