@@ -16,7 +16,7 @@ Seven stages, of which a recipe may leave out most:
                  `frozen_weight` the frozen set is matched too, so that generator and codes serve both.
     freeze       moves the codes of the frozen set, and nothing else, until that set has the features of its classes: DM
                  (Zhao and Bilen 2023), with a few numbers per image in the place of its pixels. New samples hardly
-                 change. A larger set that begins with it may follow.
+                 change.
     unroll       moves them on so that students that train on that set err less on real images: the gradient runs back
                  through their training (see `unrolled_students`). A larger set that begins with it may follow.
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
@@ -75,7 +75,7 @@ class Generative(Method):
                 f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
             )
         trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
-        trained |= {name: bool(getattr(config, name)) for name in ("frozen_more", "unroll")}
+        trained["unroll"] = bool(config.unroll)
         for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
             if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
                 raise SpecError(
@@ -125,18 +125,8 @@ class Generative(Method):
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             *(
-                Stage(
-                    name=f"freeze-{ipc}",
-                    num_steps=entry.steps,
-                    lr=c.frozen_lr,
-                    betas=(0.5, 0.99),
-                    opponent_lr=_OPPONENT_LR,
-                )
-                for ipc, entry in zip(self._frozen_sizes[1:], c.frozen_more, strict=True)
-            ),
-            *(
                 Stage(name=f"unroll-{ipc}", num_steps=entry.steps, lr=entry.lr)
-                for ipc, entry in zip(self._unrolled_sizes, c.unroll, strict=True)
+                for ipc, entry in zip(self._unrolled_sizes(), c.unroll, strict=True)
             ),
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
@@ -183,7 +173,7 @@ class Generative(Method):
 
     def opponent(self, stage: Stage) -> nn.Module | None:
         objectives = [self.objective] if stage.name == "match" else []
-        if stage.name.startswith("freeze") or (stage.name == "match" and self.config.frozen_weight):
+        if stage.name == "freeze" or (stage.name == "match" and self.config.frozen_weight):
             objectives.append(self.frozen_objective)
         learned = [objective for objective in objectives if objective.learned]
         return nn.ModuleList(learned) if learned else None
@@ -200,9 +190,7 @@ class Generative(Method):
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
-            return self._freeze(weights, self.ipc, rng)
-        if stage.name.startswith("freeze-"):
-            return self._freeze(weights, int(stage.name.removeprefix("freeze-")), rng)
+            return self._freeze(weights, rng)
         if stage.name.startswith("unroll-"):
             return self._unroll(weights, int(stage.name.removeprefix("unroll-")), i, rank)
         return self._match(weights, i, rng, rank)
@@ -321,30 +309,14 @@ class Generative(Method):
 
     # freeze
 
-    def _freeze(self, weights: StepWeights, ipc: int, rng: torch.Generator) -> dict[str, Tensor]:
+    def _freeze(self, weights: StepWeights, rng: torch.Generator) -> dict[str, Tensor]:
         classes = self._classes(rng)
-        codes = _moved_last(weights.codes[classes], self._frozen_sizes, ipc)
-        side = (self.frozen_objective, *self._stored(weights, codes, classes, held=True))
+        side = (self.frozen_objective, *self._frozen_set(weights, classes, held=True))
         return self._matched([side], classes, rng)[0]
 
-    @cached_property
-    def _frozen_sizes(self) -> list[int]:
-        """Images per class of the sets that are frozen, one after the other."""
-        more = [entry.ipc for entry in self.config.frozen_more]
-        return self._rising([self.ipc, *more], "frozen_more") if more else [self.ipc]
-
-    def _rising(self, sizes: list[int], name: str) -> list[int]:
-        most = self.law.codes.shape[1] if isinstance(self.law, Codebook) else 0
-        if sizes != sorted(set(sizes)) or max(sizes, default=0) > most:
-            raise SpecError(
-                f"sets of {sizes} images per class", where=f"method generative: {name}",
-                expected=f"sizes that rise, up to the {most} codes of a class",
-            )  # fmt: skip
-        return sizes
-
-    def _frozen_set(self, weights: StepWeights, classes: Tensor) -> tuple[Tensor, Tensor]:
+    def _frozen_set(self, weights: StepWeights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
         """Images and labels of the frozen set of some classes, whole: it is matched as what it is, not as a sample."""
-        return self._stored(weights, weights.codes[classes, : self.ipc], classes, held=False)
+        return self._stored(weights, weights.codes[classes, : self.ipc], classes, held=held)
 
     def _stored(self, weights: StepWeights, codes: Tensor, classes: Tensor, *, held: bool) -> tuple[Tensor, Tensor]:
         """Images and labels of the first codes (len(classes), codes per class, dim); see `StepWeights.generate`."""
@@ -358,17 +330,26 @@ class Generative(Method):
     # unroll
 
     def _unroll(self, weights: StepWeights, ipc: int, i: int, rank: int) -> dict[str, Tensor]:
+        sizes = self._unrolled_sizes()
+        place = sizes.index(ipc)
+        kept = sizes[place - 1] if place else 0  # was moved before, and stays
         classes = torch.arange(len(weights.codes), device=weights.codes.device)
-        codes = _moved_last(weights.codes, self._unrolled_sizes, ipc)
+        codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept:ipc]], dim=1)
         x, y = self._stored(weights, codes, classes, held=True)
-        students = self.students[self._unrolled_sizes.index(ipc)]
+        students = self.students[place]
         assert isinstance(students, UnrolledStudents)
         return {"real cross entropy": students.loss(x, y, i, rank=rank)}
 
-    @cached_property
     def _unrolled_sizes(self) -> list[int]:
         """Images per class of the stored sets that `unroll` moves, one after the other."""
-        return self._rising([entry.ipc or self.ipc for entry in self.config.unroll], "unroll")
+        sizes = [entry.ipc or self.ipc for entry in self.config.unroll]
+        most = self.law.codes.shape[1] if isinstance(self.law, Codebook) else 0
+        if sizes != sorted(set(sizes)) or max(sizes, default=0) > most:
+            raise SpecError(
+                f"sets of {sizes} images per class", where="method generative: unroll",
+                expected=f"sizes that rise, up to the {most} codes of a class",
+            )  # fmt: skip
+        return sizes
 
     # label
 
@@ -407,13 +388,6 @@ def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:
             where="method generative",
             remedy="Set reconstruct_warmup to 100, or lower reconstruct_lr; then run again with another --out.",
         )
-
-
-def _moved_last(codes: Tensor, sizes: list[int], ipc: int) -> Tensor:
-    """The first `ipc` codes of each class, of which those of the size before stay as they are: they were moved then."""
-    place = sizes.index(ipc)
-    kept = sizes[place - 1] if place else 0
-    return torch.cat([codes[:, :kept].detach(), codes[:, kept:ipc]], dim=1)
 
 
 def _pixel_distance(out: Tensor, x: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ _MOST = {
     "label_batch": _MAX_BATCH,
 }
 _MAX_AGES, _MAX_AGE = 32, 10**6
-_MAX_SETS, _MAX_IPC = 16, 4096
+_MAX_SETS = 16
 _LOSSES = (
     Term(name="mean"),
     Term(name="moment", weight=0.1),
@@ -40,18 +40,6 @@ _LOSSES = (
     Term(name="cross-entropy", weight=0.2),
 )
 _FROZEN_LOSSES = (Term(name="mean", options={"estimator": "plain"}),)
-
-
-class LargerSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A stored set that begins with the frozen one, and how long it is frozen."""
-
-    ipc: int  # images per class
-    steps: int = 400
-
-    def __post_init__(self) -> None:
-        for name, most in {"ipc": _MAX_IPC, "steps": _MOST["frozen_steps"]}.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must be 1 to {most}, got {getattr(self, name)}")
 
 
 class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,8 +78,6 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # Which codes are the frozen set before that: those that cover their class, or a group with its statistics.
     frozen_choice: FrozenChoice = "covering"
     frozen_steps: int = 0  # on the codes of the frozen set alone, to stand for its class; needs `frozen: codes`
-    # Then larger sets that begin with it, for whoever stores more images; each leaves alone what was moved before.
-    frozen_more: tuple[LargerSet, ...] = ()
     frozen_lr: float = 0.02
     frozen_losses: tuple[Term, ...] = _FROZEN_LOSSES  # the frozen set is stored, not sampled: estimators are plain
     # After that codes are moved by what students learn from the images of the first `ipc` of a class; where there are
@@ -149,9 +135,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("frozen_choice needs reconstruct_steps above 0, which give the codes")
         if self.label_steps and not self.networks:
             raise ValueError("label_steps needs networks above 0, which give the labels")
-        for name in ("frozen_more", "unroll"):
-            if len(getattr(self, name)) > _MAX_SETS:
-                raise ValueError(f"{name} must have at most {_MAX_SETS} entries, got {len(getattr(self, name))}")
+        if len(self.unroll) > _MAX_SETS:
+            raise ValueError(f"unroll must have at most {_MAX_SETS} entries, got {len(self.unroll)}")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share
         for name in ("losses", "frozen_losses"):
             if not any(term.weight and (always_trained or not term.needs_trained) for term in getattr(self, name)):

@@ -239,24 +239,15 @@ def test_the_set_that_freezing_matches_is_the_one_that_is_stored(frozen_noise: b
     torch.testing.assert_close(seen, stored)
 
 
-@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"frozen_more": [{"ipc": 3}]}, {"unroll": [UNROLLED]}])
+@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"unroll": [UNROLLED]}])
 def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="frozen: codes"):
         condensation.condense(refined(**options), out=tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("one", "more"),
-    [
-        ({"frozen_steps": 5}, {"frozen_more": [{"ipc": 3, "steps": 5}]}),
-        ({"unroll": [UNROLLED]}, {"unroll": [UNROLLED, {**UNROLLED, "ipc": 3}]}),
-    ],
-)
-def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
-    tmp_path: Path, one: dict[str, Any], more: dict[str, Any]
-) -> None:
-    first = condensation.condense(frozen(**one), out=tmp_path / "first")
-    both = condensation.condense(frozen(**{**one, **more}), out=tmp_path / "both")
+def test_a_larger_set_is_unrolled_after_the_frozen_one_and_leaves_it_alone(tmp_path: Path) -> None:
+    first = condensation.condense(frozen(unroll=[UNROLLED]), out=tmp_path / "first")
+    both = condensation.condense(frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), out=tmp_path / "both")
 
     assert torch.equal(both.law.codes[:, :2], first.law.codes[:, :2])
     assert not torch.isclose(both.law.codes[:, 2], first.law.codes[:, 2]).all(dim=1).any()
@@ -266,8 +257,6 @@ def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
 @pytest.mark.parametrize("sizes", [[3, 2], [2, 2], [5]])
 def test_sets_that_do_not_rise_or_that_no_codes_make_are_refused(tmp_path: Path, sizes: list[int]) -> None:
     unroll = [{**UNROLLED, "ipc": ipc} for ipc in sizes]
-    with pytest.raises(SpecError, match="frozen_more.*sizes that rise, up to the 4 codes"):
-        condensation.condense(frozen(frozen_more=[{"ipc": ipc} for ipc in sizes]), out=tmp_path / "more")
     with pytest.raises(SpecError, match="sizes that rise, up to the 4 codes"):
         condensation.condense(frozen(unroll=unroll), out=tmp_path / "out")
 
