@@ -155,7 +155,7 @@ def percent(fraction: float) -> str:
 def _lost(best: CardRow, main: Sequence[CardRow]) -> str:
     bounds = {
         "real-full": "Trained on all real images",
-        "real-stream": "Trained on as many real images, all of them different,",
+        "real-stream": "Trained on real images, others in every pass,",
     }
     for kind, how in bounds.items():
         bound = _of_kind(main, kind)

@@ -34,7 +34,7 @@ def random_real(bench: Bench) -> RowPlan:
 
 
 def real_stream(bench: Bench) -> RowPlan:
-    """New real images in every pass, at the frozen row's budget: the bound of samplers that draw as the data do."""
+    """New real images in every pass, at the frozen row's budget: what a true copy of the data would reach."""
 
     def feed(seed: int) -> Feed:
         images: Callable[[int], Images]
