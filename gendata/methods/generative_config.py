@@ -32,6 +32,7 @@ _MOST = {
 }
 _MAX_AGES, _MAX_AGE = 32, 10**6
 _MAX_SETS = 16
+_MAX_HARDNESS = 1000.0
 _LOSSES = (
     Term(name="mean"),
     Term(name="moment", weight=0.1),
@@ -84,6 +85,11 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # several entries each leaves alone what those before it have moved. Empty: none.
     unroll: tuple[UnrollConfig, ...] = ()
 
+    # At the end the codes of new samples get weights 1 + hardness * (1 - p), p being the probability that the pool's
+    # oldest networks give the class of a code's image: what they take for another class is drawn oftener. Needs a
+    # codebook with `weighted`.
+    hardness: float = 0.0
+
     label_steps: int = 0  # on a head that gives every sample the soft label of the pool's oldest networks; 0: no head
     label_head: LabelHeadConfig = LabelHeadConfig()
     label_batch: int = 256  # samples per step
@@ -102,6 +108,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "anchor_weight",
             "frozen_weight",
             "frozen_steps",
+            "hardness",
             "label_steps",
         ):
             if getattr(self, name) < 0:
@@ -133,8 +140,11 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("pool 'interpolated' needs networks above 0")
         if self.frozen_choice != "covering" and not self.reconstruct_steps:
             raise ValueError("frozen_choice needs reconstruct_steps above 0, which give the codes")
-        if self.label_steps and not self.networks:
-            raise ValueError("label_steps needs networks above 0, which give the labels")
+        if self.hardness > _MAX_HARDNESS:
+            raise ValueError(f"hardness must be at most {_MAX_HARDNESS}, got {self.hardness}")
+        for name, given in (("label_steps", "the labels"), ("hardness", "the probabilities")):
+            if getattr(self, name) and not self.networks:
+                raise ValueError(f"{name} needs networks above 0, which give {given}")
         if len(self.unroll) > _MAX_SETS:
             raise ValueError(f"unroll must have at most {_MAX_SETS} entries, got {len(self.unroll)}")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share
