@@ -62,8 +62,9 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class Codebook(LatentLaw):
     """z = c_i + t (c_j - c_i) + scale[y] * eps.
 
-    i is uniform over the codes of class y, or with `weighted` in proportion to `weights`; j over the nearest neighbours of i, t uniform in [0, reach), eps ~ N(0, I).
-    The neighbours follow from the stored codes (`prepare`); they cost no bytes.
+    i is uniform over the codes of class y, or with `weighted` in proportion to `weights`; j over the nearest neighbours
+    of i, t uniform in [0, reach), eps ~ N(0, I). The neighbours follow from the stored codes (`prepare`); they cost no
+    bytes.
 
     With `frozen: codes` the frozen set's image `slot` of a class is z = c_slot: an encoding, not a draw. Whoever fits
     the codes puts first those that cover the class best. A frozen set larger than the codebook goes on with draws.
@@ -159,7 +160,7 @@ class Codebook(LatentLaw):
 
 
 def _ends(weights: Tensor) -> Tensor:
-    """Class by class, and within it code by code, y + the share of the codes up to this one: (classes * codes,) float64.
+    """y + the share of the codes up to this one, class by class and code by code: (classes * codes,) float64.
 
     Shares are rounded to the 24 bits of a uniform, which makes the sum exact, and added up on the host, one after the
     other: the same on every machine.
@@ -173,7 +174,8 @@ def _ends(weights: Tensor) -> Tensor:
             "weights that are no shares", where="codebook: weights", expected="0 or more, and one above 0 in each class"
         )
     shares = (total / total[:, -1:] * 2**_UNIFORM_BITS).round() / 2**_UNIFORM_BITS
-    return (torch.arange(len(weights), device="cpu")[:, None] + shares).flatten()
+    ends: Tensor = torch.arange(len(weights), device="cpu")[:, None] + shares
+    return ends.flatten()
 
 
 def _digits(uniforms: Tensor) -> Tensor:

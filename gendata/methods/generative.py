@@ -176,13 +176,12 @@ class Generative(Method):
         """By how hard the images are that the codes make as they will be stored."""
         weights, law = self._as_stored
         assert isinstance(law, Codebook) and isinstance(self.law, Codebook)
-        classes, slots = (torch.arange(n, device=law.codes.device) for n in law.codes.shape[:2])
-        for y, slot in zip(
-            classes.repeat_interleave(len(slots)).split(_AT_ONCE), slots.repeat(len(classes)).split(_AT_ONCE), strict=True
-        ):
+        num_classes, num_codes = law.codes.shape[:2]
+        for rows in torch.arange(num_classes * num_codes, device=law.codes.device).split(_AT_ONCE):
+            y, slot = rows // num_codes, rows % num_codes
             x = weights.generate(torch.cat([law.codes[y, slot], law.noise_of_codes(y, slot)], dim=1), y)
-            known = self.pool.mean_answer(self.real.normalised(x), temperature=1.0)[torch.arange(len(y)), y]
-            self.law.weights[y, slot] = 1 + self.config.hardness * (1 - known)
+            known = self.pool.mean_answer(self.real.normalised(x), temperature=1.0)
+            self.law.weights[y, slot] = 1 + self.config.hardness * (1 - known.gather(1, y[:, None])[:, 0])
         self.law.prepare()
 
     def trainable(self, stage: Stage) -> nn.Module:
