@@ -2,8 +2,8 @@
 
 Runs the recipe, checks that what it made may be published, evaluates it and seals the results into it, copies it here
 with a card that names it, writes down its digest, and copies all sealed rows into the recipe's `reference:`. Killed and
-run again, it goes on where it was; run with other rows, it adds them. An artifact made anew keeps the rows of real
-images that it had, where they do not depend on it.
+run again, it goes on where it was; run with other rows, it adds them. An artifact made anew keeps the rows that it had,
+where they do not depend on what is new: those of real images, and of the stored images if these are the same.
 
     python hub/ship.py digits digits/generative-demo
     python hub/ship.py fashion-mnist-78kb fashion-mnist/generative-78kb --data ~/data --summary "Fashion-MNIST, 28 x 28"
@@ -82,7 +82,7 @@ def ship(
     from gendata.artifact.card import render_card
     from gendata.artifact.copying import copy_artifact
     from gendata.artifact.layout import CARD, replace_file
-    from gendata.evaluation.record import adopt_real_rows, record_report
+    from gendata.evaluation.record import adopt_rows, record_report
     from gendata.progress_bars import condensation_bar, evaluation_bar
     from gendata.publish.checks import check_publishable
 
@@ -97,8 +97,8 @@ def ship(
         )
     record_report(made.path, report)
     shipped = hub / "artifacts" / name
-    if shipped.exists():  # its baselines of real images are not measured again
-        adopt_real_rows(made.path, gendata.open_artifact(shipped))
+    if shipped.exists():  # what follows from the same images is not measured again
+        adopt_rows(made.path, gendata.open_artifact(shipped))
     artifact = gendata.open_artifact(made.path, verify="probe")
     out = copy_artifact(artifact, shipped, replace=True).path
     replace_file(out / CARD, render_card(artifact.manifest, artifact.evaluations(), name=name))

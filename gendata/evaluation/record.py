@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 
 from gendata.artifact.amend import write_evaluations
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
@@ -45,11 +46,12 @@ def record_report(path: str | Path, report: Report) -> None:
     write_evaluations(path, list(rows.values()))
 
 
-def adopt_real_rows(path: str | Path, other: CondensedArtifact) -> int:
-    """Adds rows of real images that were measured beside another artifact and would come out the same beside this one.
+def adopt_rows(path: str | Path, other: CondensedArtifact) -> int:
+    """Adds rows that were measured with another artifact and would come out the same with this one.
 
-    They follow from data, protocol and IPC, `equal-bytes-real` from the artifact's bytes as well, none from its samples
-    (`RowPlan.follows_from`). So an artifact that is made anew keeps its baselines, each with what it was measured with.
+    Those of real images follow from data, protocol and IPC, `equal-bytes-real` from the artifact's bytes as well, none
+    from its samples (`RowPlan.follows_from`); a frozen row follows from the stored images. So an artifact that is made
+    anew keeps what it need not measure again, each row with what it was measured with.
 
     Args:
         path: of the artifact that gets the rows; those that it has already stay.
@@ -62,7 +64,7 @@ def adopt_real_rows(path: str | Path, other: CondensedArtifact) -> int:
     rows = artifact.evaluations()
     present = {key_of(row) for row in rows}
     adopted = [
-        sealed(row, artifact_id=artifact.artifact_id)
+        sealed(_adopted(row, artifact), artifact_id=artifact.artifact_id)
         for row in other.evaluations()
         if key_of(row) not in present and is_sealed(row, other) and _fits(row, artifact, other)
     ]
@@ -71,12 +73,30 @@ def adopt_real_rows(path: str | Path, other: CondensedArtifact) -> int:
     return len(adopted)
 
 
+def _adopted(row: Mapping[str, Any], artifact: CondensedArtifact) -> Mapping[str, Any]:
+    """The row with this artifact's bytes, where it is one of its samples."""
+    return {**row, "bytes": artifact.artifact_bytes} if row["row"] == "artifact" else row
+
+
 def _fits(row: Mapping[str, Any], artifact: CondensedArtifact, other: CondensedArtifact) -> bool:
     """Whether a row of `other` does not depend on what tells the two artifacts apart."""
     source = artifact.manifest.source
-    same_data = source is not None and row["fingerprint"] == source.fingerprint and artifact.space == other.space
-    same_bytes = artifact.artifact_bytes == other.artifact_bytes or row["row"] != "equal-bytes-real"
-    return row["row"] != "artifact" and same_data and same_bytes
+    if source is None or row["fingerprint"] != source.fingerprint or artifact.space != other.space:
+        return False
+    if row["row"] == "artifact":
+        return row["labels"] == "hard" and _stores_the_same(row, artifact, other)
+    return artifact.artifact_bytes == other.artifact_bytes or row["row"] != "equal-bytes-real"
+
+
+def _stores_the_same(row: Mapping[str, Any], artifact: CondensedArtifact, other: CondensedArtifact) -> bool:
+    """Whether the row is of stored images, and both store the very same ones."""
+    both = (artifact, other)
+    if not row["mode"].startswith("frozen(") or row["ipc"] > min(one.max_ipc for one in both):
+        return False
+    if artifact.spec != other.spec or artifact.manifest.normalisation != other.manifest.normalisation:
+        return False
+    images, others = (one.frozen_images(ipc=row["ipc"])[0] for one in both)
+    return torch.equal(images, others)
 
 
 def _circumstances(report: Report) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from gendata.artifact.amend import write_evaluations
 from gendata.artifact.manifest import seal, to_bytes
 from gendata.artifact.seals import broken_seals
 from gendata.errors import IntegrityError, SpecError
-from gendata.evaluation.record import adopt_real_rows, record_report
+from gendata.evaluation.record import adopt_rows, record_report
 from gendata.evaluation.report import Report, Row
 
 ROW = Row(
@@ -97,7 +97,7 @@ def test_rows_of_validation_images_are_never_kept(artifact: gendata.CondensedArt
 
 @pytest.fixture
 def sister(artifact: gendata.CondensedArtifact, tmp_path: Path) -> gendata.CondensedArtifact:
-    """Of the same data and the same bytes, with other samples."""
+    """Another artifact of the same data, bytes and stored images: a bank draws nothing for its frozen set."""
     fields = json.loads((artifact.path / "config.json").read_text())
     fields["frozen"]["seed"] += 1
     shutil.copytree(artifact.path, tmp_path / "sister")
@@ -118,15 +118,45 @@ def names(artifact: gendata.CondensedArtifact) -> set[str]:
     return {row["row"] for row in gendata.open_artifact(artifact.path).evaluations()}
 
 
-def test_an_artifact_made_anew_keeps_the_rows_of_real_images_alone(
+def test_an_artifact_made_anew_keeps_the_rows_that_would_come_out_the_same(
     artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
 ) -> None:
     record_report(artifact.path, real(artifact, "random-real", "equal-bytes-real"))
     assert sister.artifact_id != artifact.artifact_id
-    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 2
-    assert names(sister) == {"random-real", "equal-bytes-real"}
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 3
+    assert names(sister) == {"artifact", "random-real", "equal-bytes-real"}
     assert not broken_seals(gendata.open_artifact(sister.path))
-    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+
+
+def codebook(name: str, tmp_path: Path, *more: str) -> gendata.CondensedArtifact:
+    options = {
+        "network": "convnet2-w8-in", "networks": 1, "network_ages": [2], "reconstruct_steps": 2, "steps": 0,
+    }  # fmt: skip
+    latent = ["latent.options.codes=4", "latent.options.frozen=codes", "latent.options.weighted=true"]
+    chosen = [f"method.options.{field}={value}" for field, value in options.items()]
+    overrides = ("generator.options.widths=[8]", *latent, *chosen, *more)
+    return gendata.condense("digits/generative-demo", out=tmp_path / name, overrides=overrides)
+
+
+def test_rows_of_stored_images_are_kept_where_the_images_are_the_same_and_told_with_the_new_bytes(
+    tmp_path: Path,
+) -> None:
+    old, hard = codebook("old", tmp_path), codebook("hard", tmp_path, "method.options.hardness=2.0")
+    other = codebook("other", tmp_path, "seed=1")
+    rows = [
+        msgspec.structs.replace(ROW, name="artifact", mode=mode, labels=labels)
+        for mode, labels in (("frozen(10)", "hard"), ("frozen(10)", "soft"), ("fresh-matched", "hard"))
+    ]
+    told = msgspec.structs.replace(report(old.artifact_id, *rows), ipc=1)
+    record_report(old.path, msgspec.structs.replace(told, fingerprint=real(old).fingerprint))
+    assert len({one.artifact_id for one in (old, hard, other)}) == 3
+
+    assert adopt_rows(hard.path, gendata.open_artifact(old.path)) == 1
+    (kept,) = gendata.open_artifact(hard.path).evaluations()
+    assert (kept["mode"], kept["labels"], kept["bytes"]) == ("frozen(10)", "hard", hard.artifact_bytes)
+    assert not broken_seals(gendata.open_artifact(hard.path))
+    assert adopt_rows(other.path, gendata.open_artifact(old.path)) == 0
 
 
 def test_a_row_that_was_measured_here_is_not_replaced_by_an_adopted_one(
@@ -135,7 +165,7 @@ def test_a_row_that_was_measured_here_is_not_replaced_by_an_adopted_one(
     record_report(artifact.path, real(artifact, "random-real"))
     better = [msgspec.structs.replace(row, mean=0.9) for row in real(sister, "random-real").rows]
     record_report(sister.path, msgspec.structs.replace(real(sister), rows=tuple(better)))
-    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
     assert {row["mean"] for row in gendata.open_artifact(sister.path).evaluations()} == {0.9}
 
 
@@ -143,11 +173,11 @@ def test_rows_of_other_data_or_without_a_right_seal_are_not_adopted(
     artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
 ) -> None:
     record_report(artifact.path, real(artifact, "random-real", fingerprint="0" * 64))
-    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
     record_report(artifact.path, real(artifact, "random-real"))
     rows = gendata.open_artifact(artifact.path).evaluations()
     write_evaluations(artifact.path, [{**row, "mean": 0.99} for row in rows])
-    assert adopt_real_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
 
 
 def test_real_images_in_as_many_bytes_are_adopted_only_where_the_bytes_are_as_many(
@@ -157,5 +187,5 @@ def test_real_images_in_as_many_bytes_are_adopted_only_where_the_bytes_are_as_ma
     two = ("artifact.ipc=2", "generator.options.slots=2", "latent.options.slots=2")
     other = gendata.condense("digits/random-real", out=tmp_path / "two", overrides=two)
     assert other.artifact_bytes != artifact.artifact_bytes
-    assert adopt_real_rows(other.path, gendata.open_artifact(artifact.path)) == 1
+    assert adopt_rows(other.path, gendata.open_artifact(artifact.path)) == 1
     assert names(other) == {"random-real"}
