@@ -278,6 +278,17 @@ def test_codes_whose_images_networks_take_for_another_class_are_drawn_oftener(tm
     assert any(not torch.equal(one[0], other[0]) for one, other in zip(*drawn, strict=True))
 
 
+def test_weights_change_nothing_that_is_trained(tmp_path: Path) -> None:
+    plain = refined(steps=4)
+    latent = Choice(name="codebook", options={**plain.latent.options, "weighted": True})
+    without = condensation.condense(plain, out=tmp_path / "without")
+    weighted = condensation.condense(msgspec.structs.replace(plain, latent=latent), out=tmp_path / "with")
+    for name in ("generator", "law"):
+        after = getattr(weighted, name).state_dict()
+        for key, tensor in getattr(without, name).state_dict().items():
+            assert torch.equal(after[key], tensor), key
+
+
 def test_hardness_needs_weights_to_set_and_networks_to_ask(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="weighted: true"):
         condensation.condense(frozen(networks=1, network_ages=[2], hardness=1.0), out=tmp_path / "out")
