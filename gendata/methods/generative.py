@@ -236,7 +236,7 @@ class Generative(Method):
     def _reconstruct(self, i: int, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         c = self.config
         x, y = self.real.batch(c.reconstruct_batch, rng)
-        mean, log_var = (t.float() for t in self.encoder(x, y))
+        mean, log_var = self._posterior(x, y)
         noise = torch.randn(mean.shape, generator=rng).to(mean.device)
         out = self.generator(mean + (log_var / 2).exp() * noise, y).float()
         if i % _CHECKED_EVERY == _CHECKED_EVERY - 1:
@@ -244,6 +244,12 @@ class Generative(Method):
         nats = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1).mean()
         target_nats = c.bits * math.log(2) * min(1.0, 0.3 + 1.4 * progress)
         return {"rate": c.rate_weight * (nats - target_nats).abs(), **self._distances(out, x, rng)}
+
+    def _posterior(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance (N, dim) of the codes of images; none is told more exactly than it will be kept."""
+        mean, log_var = (t.float() for t in self.encoder(x, y))
+        floor = self.config.code_noise
+        return mean, log_var.clamp_min(2 * math.log(floor)) if floor else log_var
 
     def _distances(self, out: Tensor, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """Between images and what they are to be, pair by pair."""
@@ -268,9 +274,9 @@ class Generative(Method):
     def _encode_all(self) -> tuple[Tensor, Tensor]:
         means, variances = [], []
         for x_u8, y in zip(torch.split(self.real.x_u8, 512), torch.split(self.real.y, 512), strict=True):
-            mean, log_var = self.encoder(x_u8.float() / 255, y)
-            means.append(mean.float())
-            variances.append(log_var.float().exp())
+            mean, log_var = self._posterior(x_u8.float() / 255, y)
+            means.append(mean)
+            variances.append(log_var.exp())
         return torch.cat(means), torch.cat(variances)
 
     # refine

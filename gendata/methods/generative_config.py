@@ -62,6 +62,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     feature_weight: float = 0.5  # of reconstructing features beside pixels
     bits: float = 25.0  # rate of the latent code, bits per image
     rate_weight: float = 2.0e-3  # per nat of distance from that rate
+    # Least deviation of a code's numbers while reconstructing. About that of rounding, 0.1 for int4: then the bits are
+    # spread over all numbers, where they else go to some of them, more than these can keep. 0: none.
+    code_noise: float = 0.0
     codes_from: CodeOrigin = "centres"  # of a codebook: k-means centres, or the real samples nearest to them
 
     refine_steps: int = 0  # on the real samples that codes encode; needs a codebook of samples
@@ -108,6 +111,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "anchor_weight",
             "frozen_weight",
             "frozen_steps",
+            "code_noise",
             "hardness",
             "label_steps",
         ):

@@ -278,6 +278,18 @@ def test_codes_whose_images_networks_take_for_another_class_are_drawn_oftener(tm
     assert any(not torch.equal(one[0], other[0]) for one, other in zip(*drawn, strict=True))
 
 
+def test_codes_are_fitted_with_at_least_the_noise_that_storing_will_bring() -> None:
+    job = condensation._Job(refined(code_noise=0.3).resolved(), data_root=None)
+    x, y = job.method.real.x_u8[:64].float() / 255, job.method.real.y[:64]
+    with torch.no_grad():
+        for parameter in job.method.encoder.parameters():
+            parameter.mul_(3)  # as certain of its codes as a trained one
+        variance = job.method._posterior(x, y)[1].exp()
+        told = job.method.encoder(x, y)[1].exp()
+    assert told.min() < 0.01
+    torch.testing.assert_close(variance, told.clamp_min(0.09))
+
+
 def test_weights_change_nothing_that_is_trained(tmp_path: Path) -> None:
     plain = refined(steps=4)
     latent = Choice(name="codebook", options={**plain.latent.options, "weighted": True})
