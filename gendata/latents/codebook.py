@@ -1,4 +1,4 @@
-"""`codebook`: learned codes of each class, mixed with near codes and blurred; some oftener than others."""
+"""`codebook`: learned codes of each class, mixed with near codes and blurred."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ _MAX_DISTANCES = 2**33  # classes x codes^2: minutes of `prepare`, whoever wrote
 _MAX_CODES = 2**24  # classes x codes: bounds what `prepare` keeps
 _MAX_NOISE = 2**16  # values per sample
 _MIXING = 3  # uniforms that choose two codes and their shares
-_UNIFORM_BITS = 24
 _DIGITS = 3  # of eight bits, in the 24 of a uniform: as many values of noise
 _DIGIT_MEAN, _DIGIT_STD = 127.5, ((256**2 - 1) / 12) ** 0.5
 _BLOCK_DISTANCES = 2**20  # held at once by `prepare`, float64
@@ -39,9 +38,6 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # The codes of the frozen set go on with noise too, each with its own, the same for ever. Unset: with
     # zeros, and not written, as `frozen`.
     frozen_noise: bool | msgspec.UnsetType = msgspec.UNSET
-    # Each code has a stored weight, how often it is drawn beside the others of its class. Unset: all equally often, and
-    # not written, as `frozen`.
-    weighted: bool | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= 4096:
@@ -62,9 +58,8 @@ class CodebookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class Codebook(LatentLaw):
     """z = c_i + t (c_j - c_i) + scale[y] * eps.
 
-    i is uniform over the codes of class y, or with `weighted` in proportion to `weights`; j over the nearest neighbours
-    of i, t uniform in [0, reach), eps ~ N(0, I). The neighbours follow from the stored codes (`prepare`); they cost no
-    bytes.
+    i is uniform over the codes of class y, j over the nearest neighbours of i, t uniform in [0, reach), eps ~ N(0, I).
+    The neighbours follow from the stored codes (`prepare`); they cost no bytes.
 
     With `frozen: codes` the frozen set's image `slot` of a class is z = c_slot: an encoding, not a draw. Whoever fits
     the codes puts first those that cover the class best. A frozen set larger than the codebook goes on with draws.
@@ -91,19 +86,11 @@ class Codebook(LatentLaw):
         self.num_stored_per_class = config.codes if config.frozen == "codes" else 0
         self.codes = nn.Parameter(torch.randn(num_classes, config.codes, config.dim))
         self.scales = nn.Parameter(torch.full((num_classes, config.dim), 0.1))
-        if config.weighted is True:
-            self.weights = nn.Parameter(torch.ones(num_classes, config.codes))
         nearest = torch.zeros(num_classes, config.codes, max(config.neighbours, 1), dtype=torch.int64)
         self.register_buffer("nearest", nearest, persistent=False)
         self.nearest: Tensor
-        # Where, in y + u, the share of each code ends; see `_chosen`.
-        ends = torch.zeros(num_classes * config.codes if config.weighted is True else 0, dtype=torch.float64)
-        self.register_buffer("ends", ends, persistent=False)
-        self.ends: Tensor
 
     def prepare(self) -> None:
-        if self.config.weighted is True:
-            self.ends = _ends(self.weights.detach()).to(self.codes.device)
         if self.config.neighbours:
             self.nearest = torch.stack([self._nearest_of_class(codes) for codes in self.codes.detach()])
 
@@ -127,19 +114,12 @@ class Codebook(LatentLaw):
         return _digits(torch.from_numpy(drawn).to(y.device))[:, : self.num_noise]
 
     def _drawn(self, uniforms: Tensor, normals: Tensor, y: Tensor) -> Tensor:
-        i = self._chosen(uniforms[:, 0], y)
+        i = (uniforms[:, 0] * self.config.codes).long()
         z = self.codes[y, i]
         if self.config.neighbours:
             j = self.nearest[y, i, (uniforms[:, 1] * self.config.neighbours).long()]
             z = z + (uniforms[:, 2:3] * self.config.reach) * (self.codes[y, j] - z)
         return z + self.scales[y] * normals
-
-    def _chosen(self, u: Tensor, y: Tensor) -> Tensor:
-        """Codes (N,) of the classes `y`, by one uniform each."""
-        if self.config.weighted is not True:
-            return (u * self.config.codes).long()
-        # Exact: y below 2**24 and the 24 bits of u make a float64.
-        return torch.searchsorted(self.ends, y + u.double(), right=True) - y * self.config.codes
 
     def _nearest_of_class(self, codes: Tensor) -> Tensor:
         """Indices (codes, neighbours) of each code's nearest others.
@@ -157,25 +137,6 @@ class Codebook(LatentLaw):
             distance.diagonal(start).fill_(torch.inf)
             rows.append(distance.argsort(dim=1, stable=True)[:, : self.config.neighbours])
         return torch.cat(rows)
-
-
-def _ends(weights: Tensor) -> Tensor:
-    """y + the share of the codes up to this one, class by class and code by code: (classes * codes,) float64.
-
-    Shares are rounded to the 24 bits of a uniform, which makes the sum exact, and added up on the host, one after the
-    other: the same on every machine.
-
-    Raises:
-        SpecError: a weight below 0, or a class without one above 0.
-    """
-    total = weights.cpu().double().cumsum(1)
-    if bool((weights < 0).any()) or not bool((total[:, -1] > 0).all()):
-        raise SpecError(
-            "weights that are no shares", where="codebook: weights", expected="0 or more, and one above 0 in each class"
-        )
-    shares = (total / total[:, -1:] * 2**_UNIFORM_BITS).round() / 2**_UNIFORM_BITS
-    ends: Tensor = torch.arange(len(weights), device="cpu")[:, None] + shares
-    return ends.flatten()
 
 
 def _digits(uniforms: Tensor) -> Tensor:

@@ -22,9 +22,6 @@ Seven stages, of which a recipe may leave out most:
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
                  (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
-With `hardness` the codes' weights follow at the end, from what the pool's networks say of their images: students learn
-more from new samples that are harder on average, as from a real stream, while what is matched stays the real data.
-
 The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be
 stored.
 """
@@ -60,7 +57,6 @@ from gendata.methods.unrolled_students import UnrolledStudents
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
-_AT_ONCE = 256  # images of codes
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
 
 
@@ -80,11 +76,6 @@ class Generative(Method):
             )
         trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
         trained["unroll"] = bool(config.unroll)
-        if config.hardness and not (isinstance(law, Codebook) and law.config.weighted is True):
-            raise SpecError(
-                "latents that are drawn equally often", where="method generative: hardness",
-                expected="codebook with `weighted: true`",
-            )  # fmt: skip
         for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
             if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
                 raise SpecError(
@@ -168,21 +159,6 @@ class Generative(Method):
     def finish(self) -> None:
         if self._fitted_before is None:
             self._fit_law()
-        if self.config.hardness:
-            self._weigh_codes()
-
-    @torch.no_grad()
-    def _weigh_codes(self) -> None:
-        """By how hard the images are that the codes make as they will be stored."""
-        weights, law = self._as_stored
-        assert isinstance(law, Codebook) and isinstance(self.law, Codebook)
-        num_classes, num_codes = law.codes.shape[:2]
-        for rows in torch.arange(num_classes * num_codes, device=law.codes.device).split(_AT_ONCE):
-            y, slot = rows // num_codes, rows % num_codes
-            x = weights.generate(torch.cat([law.codes[y, slot], law.noise_of_codes(y, slot)], dim=1), y)
-            known = self.pool.mean_answer(self.real.normalised(x), temperature=1.0)
-            self.law.weights[y, slot] = 1 + self.config.hardness * (1 - known.gather(1, y[:, None])[:, 0])
-        self.law.prepare()
 
     def trainable(self, stage: Stage) -> nn.Module:
         if stage.name == "pool":

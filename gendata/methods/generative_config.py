@@ -32,7 +32,6 @@ _MOST = {
 }
 _MAX_AGES, _MAX_AGE = 32, 10**6
 _MAX_SETS = 16
-_MAX_HARDNESS = 1000.0
 _LOSSES = (
     Term(name="mean"),
     Term(name="moment", weight=0.1),
@@ -88,11 +87,6 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # several entries each leaves alone what those before it have moved. Empty: none.
     unroll: tuple[UnrollConfig, ...] = ()
 
-    # At the end the codes of new samples get weights 1 + hardness * (1 - p), p being the probability that the pool's
-    # oldest networks give the class of a code's image: what they take for another class is drawn oftener. Needs a
-    # codebook with `weighted`.
-    hardness: float = 0.0
-
     label_steps: int = 0  # on a head that gives every sample the soft label of the pool's oldest networks; 0: no head
     label_head: LabelHeadConfig = LabelHeadConfig()
     label_batch: int = 256  # samples per step
@@ -111,8 +105,6 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "anchor_weight",
             "frozen_weight",
             "frozen_steps",
-            "code_noise",
-            "hardness",
             "label_steps",
         ):
             if getattr(self, name) < 0:
@@ -128,6 +120,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.samples_per_class < 4 or self.samples_per_class % 2:
             raise ValueError(f"samples_per_class must be even and at least 4, got {self.samples_per_class}")
+        if not 0 <= self.code_noise < 1:
+            raise ValueError(f"code_noise must be 0 or more and below 1, all that a code varies, got {self.code_noise}")
         for name in ("fresh_share", "rounded_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be 0 to 1, got {getattr(self, name)}")
@@ -144,11 +138,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("pool 'interpolated' needs networks above 0")
         if self.frozen_choice != "covering" and not self.reconstruct_steps:
             raise ValueError("frozen_choice needs reconstruct_steps above 0, which give the codes")
-        if self.hardness > _MAX_HARDNESS:
-            raise ValueError(f"hardness must be at most {_MAX_HARDNESS}, got {self.hardness}")
-        for name, given in (("label_steps", "the labels"), ("hardness", "the probabilities")):
-            if getattr(self, name) and not self.networks:
-                raise ValueError(f"{name} needs networks above 0, which give {given}")
+        if self.label_steps and not self.networks:
+            raise ValueError("label_steps needs networks above 0, which give the labels")
         if len(self.unroll) > _MAX_SETS:
             raise ValueError(f"unroll must have at most {_MAX_SETS} entries, got {len(self.unroll)}")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share

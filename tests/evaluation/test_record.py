@@ -133,7 +133,7 @@ def codebook(name: str, tmp_path: Path, *more: str) -> gendata.CondensedArtifact
     options = {
         "network": "convnet2-w8-in", "networks": 1, "network_ages": [2], "reconstruct_steps": 2, "steps": 0,
     }  # fmt: skip
-    latent = ["latent.options.codes=4", "latent.options.frozen=codes", "latent.options.weighted=true"]
+    latent = ["latent.options.codes=4", "latent.options.frozen=codes"]
     chosen = [f"method.options.{field}={value}" for field, value in options.items()]
     overrides = ("generator.options.widths=[8]", *latent, *chosen, *more)
     return gendata.condense("digits/generative-demo", out=tmp_path / name, overrides=overrides)
@@ -142,7 +142,7 @@ def codebook(name: str, tmp_path: Path, *more: str) -> gendata.CondensedArtifact
 def test_rows_of_stored_images_are_kept_where_the_images_are_the_same_and_told_with_the_new_bytes(
     tmp_path: Path,
 ) -> None:
-    old, hard = codebook("old", tmp_path), codebook("hard", tmp_path, "method.options.hardness=2.0")
+    old, far = codebook("old", tmp_path), codebook("far", tmp_path, "latent.options.reach=0.9")
     other = codebook("other", tmp_path, "seed=1")
     rows = [
         msgspec.structs.replace(ROW, name="artifact", mode=mode, labels=labels)
@@ -150,12 +150,12 @@ def test_rows_of_stored_images_are_kept_where_the_images_are_the_same_and_told_w
     ]
     told = msgspec.structs.replace(report(old.artifact_id, *rows), ipc=1)
     record_report(old.path, msgspec.structs.replace(told, fingerprint=real(old).fingerprint))
-    assert len({one.artifact_id for one in (old, hard, other)}) == 3
+    assert len({one.artifact_id for one in (old, far, other)}) == 3
 
-    assert adopt_rows(hard.path, gendata.open_artifact(old.path)) == 1
-    (kept,) = gendata.open_artifact(hard.path).evaluations()
-    assert (kept["mode"], kept["labels"], kept["bytes"]) == ("frozen(10)", "hard", hard.artifact_bytes)
-    assert not broken_seals(gendata.open_artifact(hard.path))
+    assert adopt_rows(far.path, gendata.open_artifact(old.path)) == 1
+    (kept,) = gendata.open_artifact(far.path).evaluations()
+    assert (kept["mode"], kept["labels"], kept["bytes"]) == ("frozen(10)", "hard", far.artifact_bytes)
+    assert not broken_seals(gendata.open_artifact(far.path))
     assert adopt_rows(other.path, gendata.open_artifact(old.path)) == 0
 
 

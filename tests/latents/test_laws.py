@@ -28,7 +28,6 @@ LAWS = [
     Normal(NormalConfig(dim=4), num_classes=3),
     Mixture(MixtureConfig(dim=4, components=5), num_classes=3),
     codebook(dim=4),
-    codebook(dim=4, weighted=True),
 ]
 
 
@@ -182,62 +181,6 @@ def test_noise_of_codes_is_as_random_as_that_of_samples():
     assert abs(noise.mean()) < 0.02 and abs(noise.var() - 1) < 0.02
 
 
-def weighted(weights):
-    """Three classes of codes 0, 1, 2 ... without blur, drawn by these weights."""
-    law = codebook(dim=1, codes=len(weights[0]), neighbours=0, weighted=True)
-    with torch.no_grad():
-        law.codes.copy_(torch.arange(float(len(weights[0]))).view(1, -1, 1).expand_as(law.codes))
-        law.scales.zero_()
-        law.weights.copy_(torch.tensor(weights))
-    law.prepare()
-    return law
-
-
-def chosen(law, u, y):
-    uniforms = torch.zeros(len(u), law.num_uniforms)
-    uniforms[:, 0] = u
-    return law(uniforms, torch.zeros(len(u), 1), y, torch.full_like(y, -1))[:, 0].long()
-
-
-def test_codes_are_drawn_in_proportion_to_their_weights_class_by_class():
-    law = weighted([[1.0, 1, 1, 1], [1.0, 0, 2, 5], [0.5, 0.25, 0.25, 0]])
-    even = (torch.arange(800) + 0.5) / 800
-    counts = [torch.bincount(chosen(law, even, torch.full((800,), c)), minlength=4).tolist() for c in range(3)]
-    assert counts == [[200, 200, 200, 200], [100, 0, 200, 500], [400, 200, 200, 0]]
-
-
-def test_a_code_of_weight_0_is_drawn_by_no_uniform_and_the_largest_uniform_draws_the_last_code():
-    law = weighted([[0.0, 3, 0, 1, 0]] * 3)
-    ends = torch.tensor([0.0, 0.75 - 2**-24, 0.75, 1 - 2**-24])
-    for c in range(3):
-        assert chosen(law, ends, torch.full((4,), c)).tolist() == [1, 1, 3, 3]
-
-
-def test_equal_weights_draw_as_none_do():
-    law = weighted([[2.0] * 5] * 3)
-    plain = codebook(dim=1, codes=5, neighbours=0)
-    plain.load_state_dict({name: t for name, t in law.state_dict().items() if name != "weights"})
-    y = torch.arange(3).repeat(1000)
-    uniforms, normals = torch.rand(3000, law.num_uniforms), torch.zeros(3000, 1)
-    assert torch.equal(law(uniforms, normals, y, -torch.ones_like(y)), plain(uniforms, normals, y, -torch.ones_like(y)))
-
-
-def test_weights_leave_the_frozen_set_alone():
-    law = codebook(frozen="codes", weighted=True)
-    with torch.no_grad():
-        law.weights[:, 0] = 0
-    law.prepare()
-    y = torch.tensor([0, 1, 2])
-    z = law(torch.rand(3, law.num_uniforms), torch.randn(3, law.num_normals), y, torch.zeros_like(y))
-    assert torch.equal(z, law.codes[:, 0])
-
-
-@pytest.mark.parametrize("weights", [[1.0, -0.5], [0.0, 0.0]])
-def test_weights_that_are_no_shares_are_refused(weights):
-    with pytest.raises(SpecError, match="one above 0 in each class"):
-        weighted([[1.0, 1.0], weights, [1.0, 1.0]])
-
-
 @pytest.mark.parametrize("options", [{"noise": 7}, {"frozen": "codes"}])
 def test_noise_of_codes_needs_noise_and_codes(options):
     with pytest.raises(RecipeError, match="frozen_noise needs"):
@@ -245,4 +188,4 @@ def test_noise_of_codes_needs_noise_and_codes(options):
 
 
 def test_a_codebook_that_says_nothing_of_an_option_writes_nothing_of_it():
-    assert not {"frozen", "noise", "frozen_noise", "weighted"} & msgspec.to_builtins(CodebookConfig()).keys()
+    assert not {"frozen", "noise", "frozen_noise"} & msgspec.to_builtins(CodebookConfig()).keys()

@@ -33,7 +33,6 @@ from gendata.sources.source import open_source
         ("reconstruct_batch", 65537),
         ("steps", 10**8 + 1),
         ("reconstruct_steps", 10**8 + 1),
-        ("hardness", 1001.0),
         ("unroll", [{}] * 17),
     ],
 )
@@ -246,38 +245,6 @@ def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path, options: dict[str,
         condensation.condense(refined(**options), out=tmp_path / "out")
 
 
-def hard(**options: Any) -> Recipe:
-    recipe = frozen(networks=1, network_ages=[30], **options)
-    latent = Choice(name="codebook", options={**recipe.latent.options, "codes": 16, "weighted": True})
-    return msgspec.structs.replace(recipe, latent=latent)
-
-
-def test_codes_whose_images_networks_take_for_another_class_are_drawn_oftener(tmp_path: Path) -> None:
-    even = condensation.condense(hard(), out=tmp_path / "even")
-    after = condensation.condense(hard(hardness=4.0), out=tmp_path / "after")
-    images, labels = after.frozen_images(ipc=16)
-    net = build_network("convnet2-w16-in", spec=after.spec, seed=0)
-    train = open_source(Choice(name="digits")).split("train")
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
-    rng = torch.Generator().manual_seed(0)
-    for _ in range(60):
-        rows = torch.randint(len(train.y), (128,), generator=rng)
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(net(train.x[rows].float() / 127.5 - 1), train.y[rows]).backward()
-        optimiser.step()
-    with torch.no_grad():
-        known = net(images.float() / 127.5 - 1).softmax(1).gather(1, labels[:, None])[:, 0]
-    weights = after.law.weights.detach().flatten()
-
-    assert even.law.weights.detach().unique().tolist() == [1.0]
-    assert 1 <= weights.min() < weights.max() <= 5
-    assert torch.corrcoef(torch.stack([weights, known]))[0, 1] < -0.5
-    assert torch.equal(after.law.codes, even.law.codes)
-    assert torch.equal(after.frozen_images()[0], even.frozen_images()[0])
-    drawn = [GeneratedDataset(artifact).fresh(samples_per_class=20) for artifact in (even, after)]
-    assert any(not torch.equal(one[0], other[0]) for one, other in zip(*drawn, strict=True))
-
-
 def test_codes_are_fitted_with_at_least_the_noise_that_storing_will_bring() -> None:
     job = condensation._Job(refined(code_noise=0.3).resolved(), data_root=None)
     x, y = job.method.real.x_u8[:64].float() / 255, job.method.real.y[:64]
@@ -288,24 +255,8 @@ def test_codes_are_fitted_with_at_least_the_noise_that_storing_will_bring() -> N
         told = job.method.encoder(x, y)[1].exp()
     assert told.min() < 0.01
     torch.testing.assert_close(variance, told.clamp_min(0.09))
-
-
-def test_weights_change_nothing_that_is_trained(tmp_path: Path) -> None:
-    plain = refined(steps=4)
-    latent = Choice(name="codebook", options={**plain.latent.options, "weighted": True})
-    without = condensation.condense(plain, out=tmp_path / "without")
-    weighted = condensation.condense(msgspec.structs.replace(plain, latent=latent), out=tmp_path / "with")
-    for name in ("generator", "law"):
-        after = getattr(weighted, name).state_dict()
-        for key, tensor in getattr(without, name).state_dict().items():
-            assert torch.equal(after[key], tensor), key
-
-
-def test_hardness_needs_weights_to_set_and_networks_to_ask(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="weighted: true"):
-        condensation.condense(frozen(networks=1, network_ages=[2], hardness=1.0), out=tmp_path / "out")
-    with pytest.raises(RecipeError, match="hardness needs networks"):
-        METHODS.config("generative", {"hardness": 1.0, "networks": 0, "network_ages": []}, where="method")
+    with pytest.raises(RecipeError, match="code_noise must be 0 or more and below 1"):
+        METHODS.config("generative", {"code_noise": 1.0}, where="method")
 
 
 def test_a_larger_set_is_unrolled_after_the_frozen_one_and_leaves_it_alone(tmp_path: Path) -> None:
