@@ -178,6 +178,7 @@ class _Job:
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed
         ).to(device)
         self.method.storage, self.method.ipc = recipe.artifact.storage, recipe.artifact.ipc
+        self.method.latent_storage = recipe.artifact.latent_storage or recipe.artifact.storage
         if recipe.precision == "bf16":  # its convolutions are several times faster this way on a CPU with AMX
             _to_channels_last(generator)
 
@@ -239,6 +240,7 @@ class _Job:
             frozen_seed=plan.frozen_seed,
             micro_batch=plan.micro_batch,
             storage=plan.storage,
+            latent_storage=plan.latent_storage,
             normalisation=Normalisation(mean=self.mean, std=self.std),
             recipe=self.recipe.portable(),
             source=facts,

@@ -22,6 +22,7 @@ from gendata.registry import GENERATORS, LATENTS, METHODS, SOURCES, typed_option
 _MAX_RECIPE_BYTES = 64 * 1024  # a recipe is a page of text; a larger file is something else
 _MAX_DEPTH = 16  # of nested groups; a parser that recurses is never given more
 _MAX_SEED = 2**63 - 1
+_STORAGES = ("f32", "f16", "bf16", "int8", "int6", "int4")
 SWEEPS = "sweeps/"  # of the shipped names: files that vary recipes, see `gendata.sweeping`
 
 
@@ -36,7 +37,8 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What the artifact will declare."""
 
     ipc: int  # images per class of the frozen set
-    storage: str = "int8"  # of weights with two or more dimensions: f32, f16, bf16, int8, int4
+    storage: str = "int8"  # of weights with two or more dimensions: f32, f16, bf16, int8, int6, int4
+    latent_storage: str | None = None  # of the latent law's: many codes bear fewer bits than a decoder; null: `storage`
     frozen_seed: int = 0  # draws the frozen set
     micro_batch: int = 32  # images per generator call, always padded to this: keeps samples bit-equal
 
@@ -47,8 +49,9 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"micro_batch must be 1 to 4096, got {self.micro_batch}")
         if not 0 <= self.frozen_seed <= _MAX_SEED:
             raise ValueError(f"frozen_seed must be 0 to 2**63 - 1, got {self.frozen_seed}")
-        if self.storage not in ("f32", "f16", "bf16", "int8", "int4"):
-            raise ValueError(f"storage must be one of f32, f16, bf16, int8, int4, got {self.storage!r}")
+        for name, value in (("storage", self.storage), ("latent_storage", self.latent_storage or self.storage)):
+            if value not in _STORAGES:
+                raise ValueError(f"{name} must be one of {', '.join(_STORAGES)}, got {value!r}")
 
 
 class EvaluationPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

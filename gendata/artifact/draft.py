@@ -38,7 +38,7 @@ from gendata.artifact.modules import (
 )
 from gendata.artifact.probes import make_probes
 from gendata.artifact.space import Space, Whitener
-from gendata.artifact.storage import StorageDtype, storage_for
+from gendata.artifact.storage import STORAGES, StorageDtype, storage_for
 from gendata.artifact.weights import write_weights
 from gendata.errors import ArtifactError
 from gendata.generators.generator import Generator
@@ -71,6 +71,7 @@ class Draft:
     normalisation: Normalisation
     recipe: Recipe | None  # resolved; None: not made by a recipe
     source: SourceFacts | None
+    latent_storage: str | None = None  # of the law's tensors; None: `storage`
     license: str | None = None
     citation: str | None = None
     soft_labels: Tensor | None = None  # (ipc * classes, classes) float, of the frozen set; None: hard labels
@@ -153,9 +154,7 @@ def _with_probes(
 
 
 def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
-    if draft.storage not in ("f32", "f16", "bf16", "int8", "int4"):
-        raise ArtifactError(f"storage is {draft.storage!r}", expected="f32, f16, bf16, int8 or int4")
-    storage: StorageDtype = draft.storage  # type: ignore[assignment]
+    storage, of_law = _storage(draft.storage), _storage(draft.latent_storage or draft.storage)
     state = {f"generator.{name}": tensor for name, tensor in draft.generator.state_dict().items()}
     state |= {f"latent.{name}": tensor for name, tensor in draft.law.state_dict().items()}
     if draft.soft_labels is not None:
@@ -166,7 +165,19 @@ def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
     if draft.label_head is not None:
         own = {f"{LABEL_HEAD}{name}": tensor for name, tensor in draft.label_head.state_dict().items()}
         state, fine = state | own, fine | set(own)
-    return {name: (tensor, storage_for(tensor, storage, writes_pixels=name in fine)) for name, tensor in state.items()}
+    return {
+        name: (
+            tensor,
+            storage_for(tensor, of_law if name.startswith("latent.") else storage, writes_pixels=name in fine),
+        )
+        for name, tensor in state.items()
+    }
+
+
+def _storage(name: str) -> StorageDtype:
+    if name not in STORAGES:
+        raise ArtifactError(f"storage is {name!r}", expected=f"one of {', '.join(STORAGES)}")
+    return name  # type: ignore[return-value]
 
 
 def _checked_labels(labels: Tensor, values: str) -> Tensor:

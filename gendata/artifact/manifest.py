@@ -17,7 +17,7 @@ import msgspec
 from gendata.artifact.canonical import parse_json, pretty, sha256_of
 from gendata.artifact.layout import MANIFEST, WEIGHTS, FileFacts, is_listable, read_file
 from gendata.artifact.space import Space
-from gendata.artifact.storage import TensorEntry
+from gendata.artifact.storage import LARGEST, TensorEntry
 from gendata.errors import ArtifactError, IntegrityError, UnsupportedVersionError
 from gendata.generators.label_head import LabelHeadConfig
 from gendata.latents.philox import RNG
@@ -370,7 +370,7 @@ def _weights_faults(manifest: Manifest) -> Iterator[str]:
         if not all(1 <= size < 2**40 for size in entry.shape) or len(entry.shape) > 16:
             yield f"tensor {label} has shape {list(entry.shape)[:16]}"
         elif entry.scale_axis is not None and (
-            entry.dtype not in ("int8", "int4") or not 0 <= entry.scale_axis < len(entry.shape)
+            entry.dtype not in LARGEST or not 0 <= entry.scale_axis < len(entry.shape)
         ):
             yield f"tensor {label} ({entry.dtype}) has scale_axis {entry.scale_axis}"
     if sum(4 * math.prod(entry.shape) for entry in tensors) > MAX_WEIGHT_BYTES:

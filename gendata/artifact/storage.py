@@ -1,6 +1,6 @@
-"""How one tensor becomes bytes: f32, f16, bf16, int8, int4, u8.
+"""How one tensor becomes bytes: f32, f16, bf16, int8, int6, int4, u8.
 
-int8 and int4 hold q in `q * scale`, with float16 scales, one per slice along `scale_axis` or one for the tensor.
+int8, int6 and int4 hold q in `q * scale`, with float16 scales, one per slice along `scale_axis` or one for the tensor.
 q times a float16 has at most 18 significant bits, so decoding is one exact float32 multiply: no machine rounds it
 another way.
 """
@@ -16,13 +16,15 @@ from torch import Tensor
 
 from gendata.errors import ArtifactError
 
-StorageDtype = Literal["f32", "f16", "bf16", "int8", "int4", "u8"]
+StorageDtype = Literal["f32", "f16", "bf16", "int8", "int6", "int4", "u8"]
+STORAGES = ("f32", "f16", "bf16", "int8", "int6", "int4")  # that an artifact's floats may take
 
 FLOATS: dict[str, torch.dtype] = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-LARGEST: dict[str, int] = {"int8": 127, "int4": 7}  # of |q|
-_BITS: dict[str, int] = {"f32": 32, "f16": 16, "bf16": 16, "int8": 8, "int4": 4, "u8": 8}
-# Of the largest magnitude: what a scale of int4 may span. Sixteen steps are too few for a tail that few values reach:
-# on Gaussian values spanning 0.7 of the peak, and clipping what lies beyond, halves the squared error.
+LARGEST: dict[str, int] = {"int8": 127, "int6": 31, "int4": 7}  # of |q|
+PACKED = ("int6", "int4")  # several values share a byte
+_BITS: dict[str, int] = {"f32": 32, "f16": 16, "bf16": 16, "int8": 8, "int6": 6, "int4": 4, "u8": 8}
+# Of the largest magnitude: what a scale of a packed dtype may span. Few steps are wasted on a tail that few values
+# reach: on Gaussian values spanning 0.7 of the peak with sixteen steps, and clipping what lies beyond, halves the squared error.
 _SPANS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 _MIN_VALUES_PER_SCALE = 8  # below that a scale of two bytes costs a quarter of what it scales
 
@@ -33,7 +35,7 @@ class TensorEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     name: str  # "generator.stem.weight", "latent.codes", "labels.soft"
     shape: tuple[int, ...]
     dtype: StorageDtype
-    scale_axis: int | None = None  # of int8 and int4; None: one scale for the whole tensor
+    scale_axis: int | None = None  # of integers; None: one scale for the whole tensor
 
     @property
     def num_values(self) -> int:
@@ -66,7 +68,7 @@ def storage_for(tensor: Tensor, storage: StorageDtype, *, writes_pixels: bool = 
         return "u8"
     if tensor.dim() < 2:
         return "f32" if storage == "f32" else "f16"
-    return "int8" if writes_pixels and storage == "int4" else storage
+    return "int8" if writes_pixels and storage in PACKED else storage
 
 
 def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry, Tensor]:
@@ -106,8 +108,7 @@ def decode(entry: TensorEntry, encoded: Tensor) -> Tensor:
         # clone: a slice of a packed file may start at an odd address, which a wider view refuses
         return encoded.clone().view(FLOATS[entry.dtype]).to(torch.float32).reshape(entry.shape)
     scales = encoded[: 2 * entry.num_scales].clone().view(torch.float16).to(torch.float32)
-    q = encoded[2 * entry.num_scales :]
-    integers = q.view(torch.int8) if entry.dtype == "int8" else _from_nibbles(q)[: entry.num_values]
+    integers = _unpacked(encoded[2 * entry.num_scales :], entry.dtype)[: entry.num_values]
     return integers.to(torch.float32).reshape(entry.shape) * _along(scales, entry)
 
 
@@ -127,10 +128,10 @@ def _encode_floats(values: Tensor, dtype: str) -> Tensor:
 def _encode_integers(values: Tensor, entry: TensorEntry) -> Tensor:
     largest = LARGEST[entry.dtype]
     rows = values.reshape(1, -1) if entry.scale_axis is None else values.movedim(entry.scale_axis, 0).flatten(1)
-    scales = _best_scales(rows, largest) if entry.dtype == "int4" else _peak_scales(rows, largest)
+    scales = _best_scales(rows, largest) if entry.dtype in PACKED else _peak_scales(rows, largest)
     # Slices of a scale lie along axis 0 or are the whole tensor: rows are in the order of the values.
     q = _integers(rows, scales, largest).to(torch.int8).reshape(-1)
-    return torch.cat([scales.view(torch.uint8), q.view(torch.uint8) if entry.dtype == "int8" else _to_nibbles(q)])
+    return torch.cat([scales.view(torch.uint8), _packed(q, entry.dtype)[: entry.value_bytes]])
 
 
 def _integers(rows: Tensor, scales: Tensor, largest: int) -> Tensor:
@@ -168,6 +169,34 @@ def _along(scales: Tensor, entry: TensorEntry) -> Tensor:
     if entry.scale_axis is None:
         return scales
     return scales.reshape([-1 if axis == entry.scale_axis else 1 for axis in range(len(entry.shape))])
+
+
+def _packed(q: Tensor, dtype: str) -> Tensor:
+    """int8 (n,) to bytes, uint8, in whole groups."""
+    if dtype == "int8":
+        return q.view(torch.uint8)
+    return _to_sixes(q) if dtype == "int6" else _to_nibbles(q)
+
+
+def _unpacked(data: Tensor, dtype: str) -> Tensor:
+    """The inverse: int8, the padding with it."""
+    if dtype == "int8":
+        return data.view(torch.int8)
+    return _from_sixes(data) if dtype == "int6" else _from_nibbles(data)
+
+
+def _to_sixes(q: Tensor) -> Tensor:
+    """int8 (n,) in -32 .. 31 to uint8 (3 * ceil(n / 4),): two's complement, four to three bytes, lowest bits first."""
+    a, b, c, d = torch.cat([q, q.new_zeros(-len(q) % 4)]).view(torch.uint8).bitwise_and(0x3F).reshape(-1, 4).unbind(1)
+    return torch.stack([a | (b << 6), (b >> 2) | (c << 4), (c >> 4) | (d << 2)], dim=1).reshape(-1)
+
+
+def _from_sixes(packed: Tensor) -> Tensor:
+    """The inverse: int8 (4 * ceil(bytes / 3),)."""
+    x, y, z = torch.cat([packed, packed.new_zeros(-len(packed) % 3)]).reshape(-1, 3).unbind(1)
+    sixes = torch.stack([x & 0x3F, (x >> 6) | ((y & 0xF) << 2), (y >> 4) | ((z & 3) << 4), z >> 2], dim=1)
+    sixes = sixes.reshape(-1).to(torch.int8)
+    return torch.where(sixes > 31, sixes - 64, sixes)
 
 
 def _to_nibbles(q: Tensor) -> Tensor:

@@ -25,14 +25,14 @@ from torch import Tensor
 from gendata.artifact.canonical import canonical, parse_json
 from gendata.artifact.layout import WEIGHTS, FileFacts, check_hash, read_array
 from gendata.artifact.manifest import Weights
-from gendata.artifact.storage import FLOATS, StorageDtype, TensorEntry, decode, encode, is_finite
+from gendata.artifact.storage import FLOATS, PACKED, StorageDtype, TensorEntry, decode, encode, is_finite
 from gendata.errors import ArtifactError, IntegrityError
 
 MAX_HEADER_BYTES = 4 << 20  # 10,000 tensors with long names
 
 _PACKED = "weights"
 _SCALE = ":scale"  # suffix of a scales entry where tensors are not packed
-_SAFETENSORS_DTYPE = {"f32": "F32", "f16": "F16", "bf16": "BF16", "int8": "I8", "int4": "U8", "u8": "U8"}
+_SAFETENSORS_DTYPE = {"f32": "F32", "f16": "F16", "bf16": "BF16", "int8": "I8", "int6": "U8", "int4": "U8", "u8": "U8"}
 _TORCH_DTYPE = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I8": torch.int8, "U8": torch.uint8}
 
 
@@ -151,7 +151,7 @@ def _entries(entry: TensorEntry, data: Tensor) -> dict[str, Tensor]:
     split = 2 * entry.num_scales
     dtype = _TORCH_DTYPE[_SAFETENSORS_DTYPE[entry.dtype]]
     values = data[split:].clone().view(dtype)
-    entries = {entry.name: values if entry.dtype == "int4" else values.reshape(entry.shape)}
+    entries = {entry.name: values if entry.dtype in PACKED else values.reshape(entry.shape)}
     return {**entries, entry.name + _SCALE: data[:split].clone().view(FLOATS["f16"])} if split else entries
 
 
@@ -160,7 +160,7 @@ def _expected_header(weights: Weights) -> dict[str, tuple[str, tuple[int, ...]]]
         return {_PACKED: ("U8", (sum(entry.num_bytes for entry in weights.tensors),))}
     expected = {}
     for entry in weights.tensors:
-        shape = (entry.value_bytes,) if entry.dtype == "int4" else entry.shape
+        shape = (entry.value_bytes,) if entry.dtype in PACKED else entry.shape
         expected[entry.name] = (_SAFETENSORS_DTYPE[entry.dtype], shape)
         if entry.num_scales:
             expected[entry.name + _SCALE] = ("F16", (entry.num_scales,))

@@ -29,7 +29,7 @@ class Generator(nn.Module, ABC):
     Config: ClassVar[type[msgspec.Struct]]
     revision: ClassVar[int] = 1  # raised when the same config and weights would give other images; part of artifact_id
 
-    pixel_weights: ClassVar[tuple[str, ...]] = ()  # that write pixels; an int4 artifact stores them as int8
+    pixel_weights: ClassVar[tuple[str, ...]] = ()  # that write pixels; an int4 or int6 artifact stores them as int8
 
     def __init__(self, config: Any, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__()

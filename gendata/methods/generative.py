@@ -196,7 +196,8 @@ class Generative(Method):
         return self._match(weights, i, rng, rank)
 
     def _weights(self, *, rounded: bool) -> StepWeights:
-        return StepWeights(self.generator, self.law, storage=self.storage if rounded else None)
+        storage = (self.storage, self.latent_storage) if rounded else None
+        return StepWeights(self.generator, self.law, storage=storage)
 
     # pool
 

@@ -72,6 +72,7 @@ class Method(nn.Module, ABC):
 
     Config: ClassVar[type[msgspec.Struct]]
     storage: StorageDtype = "f32"  # how the artifact will store weights; the loop says both before `stages` is asked
+    latent_storage: StorageDtype = "f32"  # the same of the latent law's
     ipc: int = 1  # images per class of the artifact's frozen set
 
     def __init__(self, config: Any, *, generator: Generator, law: LatentLaw, real: RealData, seed: int) -> None:

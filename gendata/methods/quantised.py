@@ -40,12 +40,15 @@ class StepWeights:
 
     Args:
         generator, law: whose weights; gradients pass to them.
-        storage: of the artifact, whose rounding is computed through; None: no rounding.
+        storage: of generator and law, whose rounding is computed through; None: no rounding.
     """
 
-    def __init__(self, generator: Generator, law: LatentLaw, *, storage: StorageDtype | None) -> None:
+    def __init__(
+        self, generator: Generator, law: LatentLaw, *, storage: tuple[StorageDtype, StorageDtype] | None
+    ) -> None:
         self._generator, self._law = generator, law
-        self._generator_weights, self.of_law = _read_back(generator, storage), _read_back(law, storage)
+        of_generator, of_law = storage or (None, None)
+        self._generator_weights, self.of_law = _read_back(generator, of_generator), _read_back(law, of_law)
 
     def generate(self, z: Tensor, y: Tensor, *, held: bool = False) -> Tensor:
         """Images (N, C, H, W) float32; `held`: without a gradient to the generator."""

@@ -45,7 +45,7 @@ def test_nothing_is_left_beside_the_folder(artifact):
     assert [path.name for path in artifact.path.parent.iterdir()] == ["a"]
 
 
-@pytest.mark.parametrize("storage", ["f32", "f16", "bf16", "int8", "int4"])
+@pytest.mark.parametrize("storage", ["f32", "f16", "bf16", "int8", "int6", "int4"])
 @pytest.mark.parametrize("packed", [True, False])
 def test_every_storage_opens_and_samples(make_draft, tmp_path, storage, packed):
     saved = save_artifact(tmp_path / "a", make_draft(storage=storage, packed=packed))

@@ -16,7 +16,7 @@ def values(shape: tuple[int, ...], *, seed: int, size: float = 1.0) -> torch.Ten
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "int8", "int4"])
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "int8", "int6", "int4"])
 def test_entry_states_the_exact_number_of_bytes(dtype, shape):
     entry, data = encode("t", values(shape, seed=1), dtype)
     assert data.dtype == torch.uint8
@@ -43,7 +43,7 @@ def test_uint8_stays_uint8():
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 1e3])
-@pytest.mark.parametrize("dtype", ["int8", "int4"])
+@pytest.mark.parametrize("dtype", ["int8", "int6", "int4"])
 def test_integers_are_the_nearest_step_of_the_scale_that_is_stored(dtype, size, seed):
     tensor = values((6, 17), seed=seed, size=size)
     entry, data = encode("t", tensor, dtype)
@@ -70,7 +70,7 @@ def test_int4_spans_the_peak_where_values_reach_it_evenly():
     torch.testing.assert_close(decode(*encode("t", tensor, "int4")), tensor, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int4"])
+@pytest.mark.parametrize("dtype", ["int8", "int6", "int4"])
 def test_decoding_is_exact_in_float64_too(dtype):
     entry, data = encode("t", values((8, 31), seed=5), dtype)
     scales = data[:16].clone().view(torch.float16).double()[:, None]
@@ -79,7 +79,7 @@ def test_decoding_is_exact_in_float64_too(dtype):
     assert steps.abs().max() <= LARGEST[dtype]
 
 
-@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "int8", "int4"])
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "int8", "int6", "int4"])
 def test_what_was_decoded_encodes_to_the_same_bytes(dtype):
     entry, data = encode("t", values((6, 17), seed=6), dtype)
     again, same = encode("t", decode(entry, data), dtype)
@@ -87,7 +87,7 @@ def test_what_was_decoded_encodes_to_the_same_bytes(dtype):
     assert torch.equal(decode(again, same), decode(entry, data))
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int4"])
+@pytest.mark.parametrize("dtype", ["int8", "int6", "int4"])
 def test_a_channel_of_zeros_stays_zero_beside_others(dtype):
     tensor = values((3, 12), seed=7)
     tensor[1] = 0
@@ -109,6 +109,21 @@ def test_int4_puts_the_first_value_in_the_low_nibble():
     entry, data = encode("t", torch.tensor([7.0, -7.0, 1.0]), "int4")
     assert data[2:].tolist() == [0x97, 0x01]
     assert decode(entry, data).tolist() == [7.0, -7.0, 1.0]
+
+
+def test_int6_puts_four_values_in_three_bytes_the_first_in_the_lowest_bits():
+    entry, data = encode("t", torch.tensor([31.0, -31.0, 1.0, -1.0, 2.0]), "int6")
+    bits = 31 | (33 << 6) | (1 << 12) | (63 << 18) | (2 << 24)
+    assert data[2:].tolist() == list(bits.to_bytes(4, "little"))
+    assert decode(entry, data).tolist() == [31.0, -31.0, 1.0, -1.0, 2.0]
+
+
+def test_every_six_bits_decode():
+    entry = TensorEntry(name="t", shape=(64,), dtype="int6")
+    one = torch.tensor([1.0], dtype=torch.float16).view(torch.uint8)
+    bits = sum(k << 6 * k for k in range(64))
+    data = torch.cat([one, torch.tensor(list(bits.to_bytes(48, "little")), dtype=torch.uint8)])
+    assert decode(entry, data).tolist() == [*range(32), *range(-32, 0)]
 
 
 def test_every_nibble_decodes():
@@ -145,6 +160,7 @@ def test_weights_that_write_pixels_keep_8_bits_where_the_others_have_4():
     matrix, bias = torch.ones(2, 3), torch.ones(3)
     assert storage_for(matrix, "int4") == "int4"
     assert storage_for(matrix, "int4", writes_pixels=True) == "int8"
+    assert storage_for(matrix, "int6", writes_pixels=True) == "int8"
     assert storage_for(matrix, "f16", writes_pixels=True) == "f16"
     assert storage_for(bias, "int4") == "f16"
     assert storage_for(bias, "f32") == "f32"

@@ -132,6 +132,25 @@ def test_refining_brings_the_images_of_codes_nearer_to_the_samples_they_encode(t
     assert last_pixel_loss(300) < 0.9 * last_pixel_loss(0)
 
 
+def test_codes_may_take_fewer_bits_than_the_generator_and_are_fitted_so(tmp_path: Path) -> None:
+    recipe = refined()
+    plan = msgspec.structs.replace(recipe.artifact, storage="int6", latent_storage="int4")
+    made = condensation.condense(msgspec.structs.replace(recipe, artifact=plan), out=tmp_path / "out")
+    stored = {entry.name: entry.dtype for entry in made.manifest.weights.tensors}
+    assert (stored["latent.codes"], stored["generator.stem.weight"], stored["generator.head.weight"]) == (
+        "int4", "int6", "int8",
+    )  # fmt: skip
+
+    job = condensation._Job(msgspec.structs.replace(recipe, artifact=plan).resolved(), data_root=None)
+    with torch.no_grad():
+        for name, values in (("law", job.method.law.codes), ("generator", job.method.generator.stem.weight)):
+            levels = values[0].unique().numel()
+            weights = job.method._weights(rounded=True)
+            seen = weights.codes[0] if name == "law" else weights._generator_weights["stem.weight"][0]
+            assert levels > seen.unique().numel(), name
+            assert seen.unique().numel() <= {"law": 15, "generator": 63}[name]
+
+
 def test_refining_needs_codes_that_encode_samples() -> None:
     for options in ({"refine_steps": 1}, {"anchor_weight": 1.0}, {"refine_steps": 1, "codes_from": "centres"}):
         with pytest.raises(RecipeError, match="codes_from: samples"):

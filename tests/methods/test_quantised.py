@@ -9,7 +9,7 @@ from gendata.artifact.storage import decode, encode
 from gendata.methods.quantised import stored_weights
 
 
-@pytest.mark.parametrize("storage", ["int8", "int4", "f16"])
+@pytest.mark.parametrize("storage", ["int8", "int6", "int4", "f16"])
 def test_the_module_computes_with_what_storage_gives_back(storage):
     torch.manual_seed(0)
     module = nn.Conv2d(3, 4, 3)
