@@ -24,7 +24,7 @@ LARGEST: dict[str, int] = {"int8": 127, "int6": 31, "int4": 7}  # of |q|
 PACKED = ("int6", "int4")  # several values share a byte
 _BITS: dict[str, int] = {"f32": 32, "f16": 16, "bf16": 16, "int8": 8, "int6": 6, "int4": 4, "u8": 8}
 # Of the largest magnitude: what a scale of a packed dtype may span. Few steps are wasted on a tail that few values
-# reach: on Gaussian values spanning 0.7 of the peak with sixteen steps, and clipping what lies beyond, halves the squared error.
+# reach: on Gaussian values sixteen that span 0.7 of the peak, and clip what lies beyond, halve the squared error.
 _SPANS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 _MIN_VALUES_PER_SCALE = 8  # below that a scale of two bytes costs a quarter of what it scales
 
