@@ -12,6 +12,7 @@ from PIL import Image
 from gendata import condensation
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.sampling import frozen_key, sample_images
+from gendata.artifact.storage import decode, encode
 from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import ArtifactError, RecipeError, SpecError
 from gendata.networks import build_network
@@ -143,12 +144,13 @@ def test_codes_may_take_fewer_bits_than_the_generator_and_are_fitted_so(tmp_path
 
     job = condensation._Job(msgspec.structs.replace(recipe, artifact=plan).resolved(), data_root=None)
     with torch.no_grad():
-        for name, values in (("law", job.method.law.codes), ("generator", job.method.generator.stem.weight)):
-            levels = values[0].unique().numel()
-            weights = job.method._weights(rounded=True)
-            seen = weights.codes[0] if name == "law" else weights._generator_weights["stem.weight"][0]
-            assert levels > seen.unique().numel(), name
-            assert seen.unique().numel() <= {"law": 15, "generator": 63}[name]
+        weights = job.method._weights(rounded=True)
+        for seen, exact, dtype in (
+            (weights.codes, job.method.law.codes, "int4"),
+            (weights._generator_weights["stem.weight"], job.method.generator.stem.weight, "int6"),
+        ):
+            torch.testing.assert_close(seen, decode(*encode("weight", exact, dtype)))
+            assert not torch.allclose(seen, exact)
 
 
 def test_refining_needs_codes_that_encode_samples() -> None:
