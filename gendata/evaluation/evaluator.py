@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from gendata._cache import cache_folder
 from gendata._environment import environment
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.errors import GendataError, RecipeError, SourceError, SpecError, unknown_name
@@ -23,6 +22,7 @@ from gendata.evaluation.bench import Bench, LabelChoice, RowPlan, TestedOn
 from gendata.evaluation.corrupted_test import known_corruptions
 from gendata.evaluation.devices import device_of
 from gendata.evaluation.equal_bytes import equal_bytes_real, equal_bytes_steps
+from gendata.evaluation.kept import evaluations_folder
 from gendata.evaluation.ledger import Ledger
 from gendata.evaluation.measurement import measure
 from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
@@ -130,7 +130,7 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     for network in conditions.networks or ():
         _check_known(network, subject.source.spec)
     benches = [_bench(subject, conditions, record) for record in _with_networks(records, conditions.networks)]
-    kept = cache_folder("evaluations") if conditions.resume else None
+    kept = evaluations_folder() if conditions.resume else None
     ledger = Ledger(kept)
     forget_old(kept)
     measured: list[Row] = []
@@ -250,7 +250,7 @@ def _bench(subject: Subject, conditions: Conditions, record: Protocol) -> Bench:
         seed=conditions.seed,
         device=device_of(conditions.device),
         threads=threads_per_job(conditions.jobs),
-        unfinished=cache_folder("evaluations") if conditions.resume else None,
+        unfinished=evaluations_folder() if conditions.resume else None,
         progress=conditions.progress or Silence(),
     )
 

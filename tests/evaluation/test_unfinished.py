@@ -207,3 +207,23 @@ def test_a_network_that_diverged_is_gone_on_with_and_not_measured_again(
     assert evaluate(**asked).rows[0].curve[-1].loss is None
     evaluate(**asked)
     assert done == [4, 5]
+
+
+def test_what_evaluations_keep_is_counted_and_cleared(
+    opened: CondensedArtifact, brief: Protocol, folder: Path, monkeypatch: pytest.MonkeyPatch, command: Any
+) -> None:
+    assert json.loads(command("cache", "list", "--json").out)["evaluations"]["num_results"] == 0
+    evaluate(opened, protocol=brief, rows=("random-real",), runs=1)
+    _killed_in_pass(2, monkeypatch, artifact=opened, protocol=brief, rows=("frozen",), runs=1)
+    (folder / "notes.txt").write_text("a person's")
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.name != "notes.txt")
+    kept = json.loads(command("cache", "list", "--json").out)["evaluations"]
+    assert kept == {"path": str(folder), "num_results": 1, "num_unfinished": 1, "num_bytes": size}
+    assert f"networks of evaluations: 1 measured, 1 unfinished, {size:,} bytes" in command("cache", "list").out
+
+    assert command("cache", "clear").code == 0
+    assert json.loads(command("cache", "list", "--json").out)["evaluations"] == kept
+    refused = command("cache", "clear", "0123", "--evaluations")
+    assert refused.code == 2 and "not kept by artifact" in refused.err
+    assert json.loads(command("cache", "clear", "--evaluations", "--json").out)["evaluations"] == kept
+    assert [file.name for file in folder.iterdir()] == ["notes.txt"]
