@@ -22,7 +22,7 @@ from gendata.registry import GENERATORS, LATENTS, METHODS, SOURCES, typed_option
 _MAX_RECIPE_BYTES = 64 * 1024  # a recipe is a page of text; a larger file is something else
 _MAX_DEPTH = 16  # of nested groups; a parser that recurses is never given more
 _MAX_SEED = 2**63 - 1
-_STORAGES = ("f32", "f16", "bf16", "int8", "int6", "int4")
+STORAGES = ("f32", "f16", "bf16", "int8", "int6", "int4")  # that an artifact's floats may take
 SWEEPS = "sweeps/"  # of the shipped names: files that vary recipes, see `gendata.sweeping`
 
 
@@ -49,9 +49,10 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"micro_batch must be 1 to 4096, got {self.micro_batch}")
         if not 0 <= self.frozen_seed <= _MAX_SEED:
             raise ValueError(f"frozen_seed must be 0 to 2**63 - 1, got {self.frozen_seed}")
-        for name, value in (("storage", self.storage), ("latent_storage", self.latent_storage or self.storage)):
-            if value not in _STORAGES:
-                raise ValueError(f"{name} must be one of {', '.join(_STORAGES)}, got {value!r}")
+        for name in ("storage", "latent_storage"):
+            value = getattr(self, name)
+            if value not in STORAGES and (name, value) != ("latent_storage", None):
+                raise ValueError(f"{name} must be one of {', '.join(STORAGES)}, got {value!r}")
 
 
 class EvaluationPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

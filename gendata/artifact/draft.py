@@ -38,14 +38,14 @@ from gendata.artifact.modules import (
 )
 from gendata.artifact.probes import make_probes
 from gendata.artifact.space import Space, Whitener
-from gendata.artifact.storage import STORAGES, StorageDtype, storage_for
+from gendata.artifact.storage import StorageDtype, storage_for
 from gendata.artifact.weights import write_weights
 from gendata.errors import ArtifactError
 from gendata.generators.generator import Generator
 from gendata.generators.label_head import LabelHead
 from gendata.latents.law import LatentLaw
 from gendata.latents.philox import RNG
-from gendata.recipe import Recipe
+from gendata.recipe import STORAGES, Recipe
 from gendata.spec import SampleSpec, SourceFacts
 
 _MAX_PREVIEW_BYTES = 16 << 20

@@ -17,7 +17,6 @@ from torch import Tensor
 from gendata.errors import ArtifactError
 
 StorageDtype = Literal["f32", "f16", "bf16", "int8", "int6", "int4", "u8"]
-STORAGES = ("f32", "f16", "bf16", "int8", "int6", "int4")  # that an artifact's floats may take
 
 FLOATS: dict[str, torch.dtype] = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 LARGEST: dict[str, int] = {"int8": 127, "int6": 31, "int4": 7}  # of |q|
