@@ -27,12 +27,22 @@ class ClassDraws:
         labels = y.cpu()
         self._members = [(labels == c).nonzero()[:, 0] for c in range(num_classes)]
 
-    def indices(self, classes: Tensor, per_class: int, rng: torch.Generator) -> Tensor:
-        """(len(classes) * per_class,) positions, class-major, drawn with replacement."""
+    def indices(
+        self, classes: Tensor, per_class: int, rng: torch.Generator, *, weights: Tensor | None = None
+    ) -> Tensor:
+        """(len(classes) * per_class,) positions, class-major, drawn with replacement.
+
+        Args:
+            weights: (N,) on the host, how often each sample is drawn beside the others of its class; None: evenly.
+        """
         rows = []
         for c in classes.tolist():
             members = self._members[c]
-            rows.append(members[torch.randint(len(members), (per_class,), generator=rng)])
+            if weights is None:
+                picks = torch.randint(len(members), (per_class,), generator=rng)
+            else:
+                picks = torch.multinomial(weights[members], per_class, replacement=True, generator=rng)
+            rows.append(members[picks])
         return torch.cat(rows)
 
 

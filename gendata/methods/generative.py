@@ -22,6 +22,10 @@ Seven stages, of which a recipe may leave out most:
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
                  (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
+With `hardness` codes are rather the encodings of hard real samples, and samples are matched to a class in which these
+count more: as many steps on images that are harder on average teach more, as long as these are many. The stages
+freeze and unroll go by all real samples evenly.
+
 The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be
 stored.
 """
@@ -85,6 +89,9 @@ class Generative(Method):
         encoded = torch.zeros(law.codes.shape[:2], dtype=torch.int64) if isinstance(law, Codebook) else None
         self.register_buffer("encoded", encoded)  # rows of the real samples that codes encode
         self.encoded: Tensor | None
+        # how much each real sample counts, from its hardness
+        self.register_buffer("weights_of_real", torch.ones(len(real.y)) if config.hardness else None)
+        self.weights_of_real: Tensor | None
         self.pool = EmbeddingPool(
             config.network,
             spec=real.spec,
@@ -148,13 +155,31 @@ class Generative(Method):
         if not self.config.reconstruct_steps:
             self.law.prepare()
             return
+        self._weigh_real()
         mean, variance = self._encode_all()
         group = self.ipc if self.config.frozen_choice == "group" else 0
         rows = fit_law(
-            self.law, mean, variance, self.real.y, seed=self.seed, codes_from=self.config.codes_from, group=group
+            self.law,
+            mean,
+            variance,
+            self.real.y,
+            seed=self.seed,
+            codes_from=self.config.codes_from,
+            group=group,
+            weights=self.weights_of_real,
         )
         if rows is not None:
             self.encoded = rows
+
+    @torch.no_grad()
+    def _weigh_real(self) -> None:
+        if self.weights_of_real is None:
+            return
+        known = []
+        for x_u8, y in zip(torch.split(self.real.x_u8, 512), torch.split(self.real.y, 512), strict=True):
+            said = self.pool.mean_answer(self.real.normalised(x_u8.float() / 255), temperature=1.0)
+            known.append(said.gather(1, y[:, None])[:, 0])
+        self.weights_of_real = 1 + self.config.hardness * (1 - torch.cat(known))
 
     def finish(self) -> None:
         if self._fitted_before is None:
@@ -280,7 +305,7 @@ class Generative(Method):
         sides = [(self.objective, weights.generate(z, y), y)]
         if c.frozen_weight:
             sides.append((self.frozen_objective, *self._frozen_set(weights, classes)))
-        losses, *others = self._matched(sides, classes, rng)
+        losses, *others = self._matched(sides, classes, rng, weights=self.weights_of_real)
         for frozen in others:
             losses |= {f"frozen {name}": c.frozen_weight * value for name, value in frozen.items()}
         if c.anchor_weight:
@@ -293,13 +318,22 @@ class Generative(Method):
         return picked.to(self.real.y.device)
 
     def _matched(
-        self, sides: Sequence[tuple[Objective, Tensor, Tensor]], classes: Tensor, rng: torch.Generator
+        self,
+        sides: Sequence[tuple[Objective, Tensor, Tensor]],
+        classes: Tensor,
+        rng: torch.Generator,
+        *,
+        weights: Tensor | None = None,
     ) -> list[dict[str, Tensor]]:
         """Terms between real images and each side's class-major images and labels, by that side's objective.
 
         All are seen by one network under one augmentation.
+
+        Args:
+            weights: how much each real sample counts; None: all the same.
         """
-        rows = self._draws.indices(classes, self.config.real_per_class, rng).to(self.real.y.device)
+        weights = None if weights is None else weights.cpu()
+        rows = self._draws.indices(classes, self.config.real_per_class, rng, weights=weights).to(self.real.y.device)
         x_real, y_real = self.real.x_u8[rows].float() / 255, self.real.y[rows]
         network, is_trained = self.pool.draw(rng, fresh_share=self.config.fresh_share, device=y_real.device)
         augment = self._dsa.draw(rng, 1, shared=True)

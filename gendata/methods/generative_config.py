@@ -32,6 +32,7 @@ _MOST = {
 }
 _MAX_AGES, _MAX_AGE = 32, 10**6
 _MAX_SETS = 16
+_MAX_HARDNESS = 1000.0
 _LOSSES = (
     Term(name="mean"),
     Term(name="moment", weight=0.1),
@@ -65,6 +66,10 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # spread over all numbers, where they else go to some of them, more than these can keep. 0: none.
     code_noise: float = 0.0
     codes_from: CodeOrigin = "centres"  # of a codebook: k-means centres, or the real samples nearest to them
+
+    # Real samples count 1 + hardness * (1 - p) where codes are chosen and while samples are matched, p being the
+    # probability that the pool's oldest networks give their class. 0: all count the same.
+    hardness: float = 0.0
 
     refine_steps: int = 0  # on the real samples that codes encode; needs a codebook of samples
     refine_lr: float = 1.0e-3
@@ -105,6 +110,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "anchor_weight",
             "frozen_weight",
             "frozen_steps",
+            "hardness",
             "label_steps",
         ):
             if getattr(self, name) < 0:
@@ -126,8 +132,12 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be 0 to 1, got {getattr(self, name)}")
         encodes_samples = self.codes_from == "samples" and self.reconstruct_steps
-        if (self.refine_steps or self.anchor_weight) and not encodes_samples:
-            raise ValueError("refine_steps and anchor_weight need codes_from: samples and reconstruct_steps above 0")
+        if (self.refine_steps or self.anchor_weight or self.hardness) and not encodes_samples:
+            raise ValueError(
+                "refine_steps, anchor_weight and hardness need codes_from: samples and reconstruct_steps above 0"
+            )
+        if not self.hardness <= _MAX_HARDNESS:
+            raise ValueError(f"hardness must be at most {_MAX_HARDNESS:g}, got {self.hardness}")
         if list(self.network_ages) != sorted(set(self.network_ages)) or min(self.network_ages, default=1) < 1:
             raise ValueError(f"network_ages must rise from 1 or more, got {list(self.network_ages)}")
         if len(self.network_ages) > _MAX_AGES or max(self.network_ages, default=1) > _MAX_AGE:
@@ -138,8 +148,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("pool 'interpolated' needs networks above 0")
         if self.frozen_choice != "covering" and not self.reconstruct_steps:
             raise ValueError("frozen_choice needs reconstruct_steps above 0, which give the codes")
-        if self.label_steps and not self.networks:
-            raise ValueError("label_steps needs networks above 0, which give the labels")
+        for name, given in (("label_steps", "the labels"), ("hardness", "the probabilities")):
+            if getattr(self, name) and not self.networks:
+                raise ValueError(f"{name} needs networks above 0, which give {given}")
         if len(self.unroll) > _MAX_SETS:
             raise ValueError(f"unroll must have at most {_MAX_SETS} entries, got {len(self.unroll)}")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share

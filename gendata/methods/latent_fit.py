@@ -28,6 +28,7 @@ def fit_law(
     seed: int,
     codes_from: CodeOrigin = "centres",
     group: int = 0,
+    weights: Tensor | None = None,
 ) -> Tensor | None:
     """Moves the law's learned tensors onto the encoded real data; laws but codebook and mixture stay as they are.
 
@@ -39,12 +40,14 @@ def fit_law(
         codes_from: of a codebook. "samples": a code is the encoding of one real sample, and the scales are those of
             the posterior alone.
         group: so many codes come first that together are most like all of their class, see `group_order`; 0: none.
+        weights: (N,) of a codebook, how much each real sample counts where codes are placed; None: all the same. The
+            order of the codes does not follow them.
 
     Returns:
         (classes, codes) int64: the row of the real sample that each code encodes; None where codes are no samples.
     """
     if isinstance(law, Codebook):
-        chosen = [_fit_codes(law, c, mean, variance, (y == c).nonzero()[:, 0], seed, codes_from, group)
+        chosen = [_fit_codes(law, c, mean, variance, (y == c).nonzero()[:, 0], seed, codes_from, group, weights)
                   for c in range(law.num_classes)]  # fmt: skip
         law.prepare()
         return torch.stack(chosen) if codes_from == "samples" else None
@@ -56,24 +59,39 @@ def fit_law(
 
 
 def _fit_codes(
-    law: Codebook, c: int, mean: Tensor, variance: Tensor, rows: Tensor, seed: int, codes_from: CodeOrigin, group: int
+    law: Codebook,
+    c: int,
+    mean: Tensor,
+    variance: Tensor,
+    rows: Tensor,
+    seed: int,
+    codes_from: CodeOrigin,
+    group: int,
+    weights: Tensor | None,
 ) -> Tensor:
     """Fits the codes of class c; the real rows nearest to them, in the same order."""
+    every = mean[rows]
+    if weights is not None:
+        rng = keyed_generator(seed, "weighted", c)
+        picks = torch.multinomial(weights[rows].cpu(), len(rows), replacement=True, generator=rng)
+        rows = rows[picks.to(rows.device)]
     points = mean[rows]
     centres, assigned = k_means(points, law.config.codes, keyed_generator(seed, "k-means", c))
-    members = torch.bincount(assigned, minlength=len(centres))
     nearest = nearest_members(points, centres, assigned)
+    if weights is not None:
+        assigned = torch.cdist(every, centres).argmin(1)
+    members = torch.bincount(assigned, minlength=len(centres))
     around = variance[rows]
     if codes_from == "samples":
         centres = points[nearest]
     else:
         around = around + (points - centres[assigned]).square()
-    weights = members.clamp_min(1)
+    shares = members.clamp_min(1)
     if group:
         size = min(group, len(centres))
-        order = group_order(centres, weights, size=size, rng=keyed_generator(seed, "group", c))
+        order = group_order(centres, shares, size=size, rng=keyed_generator(seed, "group", c))
     else:
-        order = covering_order(centres, weights)
+        order = covering_order(centres, shares)
     law.codes[c] = centres[order]
     law.scales[c] = around.mean(0).sqrt()
     return rows[nearest[order]]

@@ -154,9 +154,57 @@ def test_codes_may_take_fewer_bits_than_the_generator_and_are_fitted_so(tmp_path
 
 
 def test_refining_needs_codes_that_encode_samples() -> None:
-    for options in ({"refine_steps": 1}, {"anchor_weight": 1.0}, {"refine_steps": 1, "codes_from": "centres"}):
+    for options in (
+        {"refine_steps": 1},
+        {"anchor_weight": 1.0},
+        {"hardness": 1.0},
+        {"refine_steps": 1, "codes_from": "centres"},
+    ):
         with pytest.raises(RecipeError, match="codes_from: samples"):
             METHODS.config("generative", options, where="method")
+
+
+def test_hard_samples_are_encoded_and_drawn_oftener(tmp_path: Path) -> None:
+    recipe = refined(
+        hardness=1000.0,
+        network="convnet2-w8-in",
+        network_lr=0.02,
+        network_ages=[100],
+        refine_steps=0,
+        anchor_weight=0.0,
+        steps=1,
+    )
+    job = condensation._Job(recipe, data_root=None)
+    even = job.method._draws.indices(torch.arange(10), 40, torch.Generator().manual_seed(0))
+    plan, mean_of_drawn = job.method._draws.indices, []
+
+    def recorded(*arguments: Any, weights: Any = None) -> Any:
+        rows = plan(*arguments, weights=weights)
+        if weights is not None:
+            mean_of_drawn.append((float(weights[rows].mean()), float(weights[even].mean())))
+        return rows
+
+    job.method._draws.indices = recorded
+    for stage in job.method.stages():
+        job.method.begin(stage)
+        optimiser = torch.optim.Adam(job.method.trainable(stage).parameters(), lr=stage.lr)
+        for i in range(stage.num_steps):
+            optimiser.zero_grad()
+            sum(job.method.step(stage, i).values()).backward()
+            optimiser.step()
+    weights = job.method.weights_of_real
+    assert 1 <= float(weights.min()) < float(weights.max()) <= 1001
+    assert float(weights[job.method.encoded].mean()) > 1.2 * float(weights.mean())
+    assert [drawn > 1.2 * others for drawn, others in mean_of_drawn] == [True]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"hardness": -1.0}, "negative"), ({"hardness": 1001.0}, "1000"), ({"hardness": 1.0, "networks": 0}, "networks")],
+)
+def test_a_hardness_that_nothing_gives_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        METHODS.config("generative", {"codes_from": "samples", **options}, where="method")
 
 
 def test_codes_from_samples_need_a_codebook(tmp_path: Path) -> None:
@@ -193,6 +241,7 @@ UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
     ("recipe", "stage", "step"),
     [
         (with_noise(refined()), "refine", 30),
+        (refined(hardness=4.0, refine_steps=4, steps=6), "match", 4),
         (frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), "unroll-3", 3),
     ],
 )

@@ -39,6 +39,16 @@ def test_codes_of_samples_are_encodings_of_rows_of_their_own_class() -> None:
     torch.testing.assert_close(law.scales.detach(), torch.full((2, 3), 0.2))  # the posterior's alone
 
 
+def test_only_samples_that_count_become_codes() -> None:
+    mean, y = two_classes()
+    heavy = torch.arange(len(y)) % 20 < 3  # three of each cluster
+    law = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)
+    rows = fit_law(law, mean, torch.full_like(mean, 0.04), y, seed=0, codes_from="samples", weights=heavy.float())
+    assert rows is not None
+    assert bool(heavy[rows].all())
+    torch.testing.assert_close(law.codes.detach(), mean[rows])
+
+
 def test_codes_of_centres_carry_the_spread_around_them() -> None:
     mean, y = two_classes()
     law = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)
