@@ -66,6 +66,7 @@ def test_a_number_in_exponent_form_without_a_dot_is_text_and_the_message_says_so
         ("artifact.ipc=0", "artifact: ipc must be 1 to 1000000, got 0"),
         ("artifact.ipc=1000001", "artifact: ipc must be 1 to 1000000, got 1000001"),
         ("artifact.storage=f64", "storage must be one of f32, f16, bf16, int8, int6, int4, got 'f64'"),
+        ("artifact.latent_storage=''", "latent_storage must be one of f32, f16, bf16, int8, int6, int4, got ''"),
         ("artifact.latent_storage=int5", "latent_storage must be one of f32, f16, bf16, int8, int6, int4, got 'int5'"),
         ("artifact.micro_batch=0", "micro_batch must be 1 to 4096, got 0"),
         ("artifact.frozen_seed=-1", "frozen_seed must be 0 to 2"),
