@@ -208,6 +208,20 @@ def test_an_absent_card_stays_absent(artifact):
     assert not (artifact.path / "README.md").exists()
 
 
+def test_more_steps_are_not_held_against_real_images_in_fewer(artifact):
+    rows = [
+        row_of(artifact, mode="fresh@10k", mean=0.85, per_class=[0.9, 0.8, 0.85]),
+        row_of(artifact, mode="fresh-matched", mean=0.7, per_class=[0.8, 0.6, 0.7]),
+        row_of(artifact, name="real-stream", mode="real", mean=0.8),
+    ]
+    text = shown(render_card(artifact.manifest, rows).decode())
+    assert "recognises 70.0 %" in text
+    assert "70.0 % (fresh-matched): 10.0 points are lost" in text
+    assert "Hardest in the row fresh-matched" in text
+    alone = shown(render_card(artifact.manifest, rows[::2]).decode())
+    assert "What was lost is not known." in alone
+
+
 def test_rows_of_another_ipc_share_no_sentence_and_are_remade_at_their_own(artifact):
     rows = [
         row_of(artifact, mode="frozen(15)", mean=0.7, ipc=5),
