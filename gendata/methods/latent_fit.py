@@ -78,9 +78,8 @@ def _fit_codes(
     points = mean[rows]
     centres, assigned = k_means(points, law.config.codes, keyed_generator(seed, "k-means", c))
     nearest = nearest_members(points, centres, assigned)
-    if weights is not None:
-        assigned = torch.cdist(every, centres).argmin(1)
-    members = torch.bincount(assigned, minlength=len(centres))
+    served = assigned if weights is None else torch.cdist(every, centres).argmin(1)  # by each, of all samples
+    members = torch.bincount(served, minlength=len(centres))
     around = variance[rows]
     if codes_from == "samples":
         centres = points[nearest]
