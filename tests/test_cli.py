@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 import typer
+from msgspec import structs
 
 import gendata
+from gendata.artifact.layout import EVALUATIONS
 from gendata.cli import app
-from gendata.cli.printing import clean, parse_bytes, print_report
+from gendata.cli.printing import clean, measured_text, parse_bytes, print_evaluations, print_report
 from gendata.evaluation.report import Report, Row
-from gendata.recipe import list_recipes
+from gendata.fetch import open_named
+from gendata.recipe import Reference, list_recipes, load_recipe
 
 Command = Callable[..., Any]
 
@@ -134,6 +137,18 @@ def test_the_list_is_every_shipped_recipe_and_says_what_is_not_measured(command:
     assert "not measured" in line
 
 
+def test_the_list_tells_what_the_recipe_makes_not_what_stands_beside_it() -> None:
+    def reference(row: str, mode: str, mean: float, n: int) -> Reference:
+        return Reference(row=row, mode=mode, protocol="dsa/v1", mean=mean, std=0.012, n=n)
+
+    recipe = load_recipe("digits/random-real")
+    rows = [reference("random-real", "real", 0.7522, 3), reference("artifact", "frozen(10)", 0.6593, 1)]
+    assert measured_text(structs.replace(recipe, reference=rows[:1])) == "not measured"
+    assert measured_text(structs.replace(recipe, reference=rows)) == "65.9 % (frozen(10), dsa/v1, n=1)"
+    rows.append(reference("artifact", "fresh-matched", 0.8123, 3))
+    assert measured_text(structs.replace(recipe, reference=rows)) == "81.2 ± 1.2 % (fresh-matched, dsa/v1, n=3)"
+
+
 def test_the_list_as_json_is_one_object(command: Command) -> None:
     listed = json.loads(command("recipe", "list", "--json").out)["recipes"]
     assert [recipe["name"] for recipe in listed] == list_recipes()
@@ -224,6 +239,18 @@ def test_info_for_people_names_the_same_facts(command: Command, digits_artifact:
     facts = json.loads(command("info", digits_artifact, "--json").out)
     assert set(shown) == set(facts) - {"evaluations"}  # a table of their own, where there are any
     assert shown["artifact_id"].strip() == facts["artifact_id"]
+
+
+def test_info_tells_results_in_percent_and_which_are_not_sealed(capsys: pytest.CaptureFixture[str]) -> None:
+    artifact = open_named("digits", also=[EVALUATIONS])
+    print_evaluations(artifact.evaluations(), artifact_id=artifact.artifact_id)
+    sealed = capsys.readouterr().out
+    assert "95.8 ± 0.9" in sealed and "sealed" not in sealed
+    changed = [{**row, "mean": 0.999, "mode": "\x1b[31mfresh"} for row in artifact.evaluations()]
+    print_evaluations([*changed, {}], artifact_id=artifact.artifact_id)
+    shown = capsys.readouterr().out
+    assert "99.9 ± 0.9, not sealed" in shown and "\x1b" not in shown
+    assert shown.splitlines()[-1].split()[0] == "?"
 
 
 def test_verify_says_which_tier_this_machine_reaches(command: Command, digits_artifact: Path) -> None:

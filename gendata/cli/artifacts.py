@@ -31,7 +31,7 @@ def info(name: ArtifactArgument, as_json: JsonOption = False) -> None:
     rows = facts.pop("evaluations")
     print_facts(facts)
     if rows:
-        print_evaluations(rows)
+        print_evaluations(rows, artifact_id=facts["artifact_id"])
 
 
 def verify(

@@ -133,11 +133,28 @@ def print_facts(facts: dict[str, Any]) -> None:
         typer.echo(f"{clean(name):<{width}}  {clean(text)}")
 
 
-def print_evaluations(rows: Iterable[dict[str, Any]]) -> None:
-    """Sealed rows, which are a stranger's data: whatever is missing shows as a dash."""
-    columns = ("protocol", "network", "row", "mode", "mean", "std", "n", "images_seen")
+def print_evaluations(rows: Iterable[dict[str, Any]], *, artifact_id: str) -> None:
+    """What was measured; the rows are a stranger's data: what cannot be read of them is told as such."""
+    from gendata.artifact.card_rows import read_rows
+
+    columns = ["row", "mode", "accuracy %", "n", "bytes", "distinct", "protocol", "network"]
     typer.echo()
-    print_table(list(columns), [[str(row.get(name, "-"))[:60] for name in columns] for row in rows])
+    print_table(
+        columns,
+        [
+            [
+                row.row[:60],
+                f"{row.mode[:60]}, {row.labels[:60]} labels" if row.labels != "hard" else row.mode[:60],
+                row.accuracy,
+                "?" if row.n is None else str(row.n),
+                row.bytes,
+                row.distinct,
+                row.protocol[:60],
+                row.network[:60],
+            ]
+            for row in read_rows(rows, artifact_id=artifact_id)
+        ],
+    )
 
 
 def print_table(header: list[str], rows: Iterable[list[str]]) -> None:
@@ -159,11 +176,15 @@ def fault_text(error: GendataError) -> str:
 
 
 def measured_text(recipe: Recipe) -> str:
-    """A recipe's first reference row, in words."""
-    if not recipe.reference:
+    """A reference row of what the recipe makes, in words: of new samples at equal steps, where there is one, as on
+    the card; else the first. One network shows no spread.
+    """
+    own = [row for row in recipe.reference if row.row == "artifact"]
+    if not own:
         return "not measured"
-    best = recipe.reference[0]
-    return f"{100 * best.mean:.1f} ± {100 * best.std:.1f} % ({best.row}, {best.mode}, {best.protocol}, n={best.n})"
+    told = next((row for row in own if row.mode == "fresh-matched"), own[0])
+    spread = f" ± {100 * told.std:.1f}" if told.n > 1 else ""
+    return f"{100 * told.mean:.1f}{spread} % ({told.mode}, {told.protocol}, n={told.n})"
 
 
 def yaml_text(recipe: Recipe) -> str:
