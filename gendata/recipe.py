@@ -104,6 +104,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.revision < 1:
             raise ValueError(f"revision must be at least 1, got {self.revision}")
 
+    @property
+    def measured(self) -> tuple[Reference, ...]:
+        """The reference rows of what the recipe makes, without the baselines beside it."""
+        return tuple(row for row in self.reference if row.row == "artifact")
+
     def resolved(self, *, where: str = "recipe") -> Recipe:
         """The same recipe with every option's default written out.
 

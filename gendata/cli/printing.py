@@ -179,10 +179,9 @@ def measured_text(recipe: Recipe) -> str:
     """A reference row of what the recipe makes, in words: of new samples at equal steps, where there is one, as on
     the card; else the first. One network shows no spread.
     """
-    own = [row for row in recipe.reference if row.row == "artifact"]
-    if not own:
+    if not recipe.measured:
         return "not measured"
-    told = next((row for row in own if row.mode == "fresh-matched"), own[0])
+    told = next((row for row in recipe.measured if row.mode == "fresh-matched"), recipe.measured[0])
     spread = f" ± {100 * told.std:.1f}" if told.n > 1 else ""
     return f"{100 * told.mean:.1f}{spread} % ({told.mode}, {told.protocol}, n={told.n})"
 

@@ -60,7 +60,7 @@ def _recipe_list(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(
             recipes=[
-                {"name": n, "summary": r.summary, "measured": bool(r.reference), "reference": r.reference}
+                {"name": n, "summary": r.summary, "measured": bool(r.measured), "reference": r.reference}
                 for n, r in recipes.items()
             ]
         )
