@@ -40,13 +40,14 @@ class RunFolder:
     """`DIR.run/`, held by one process at a time (by rank 0 for all ranks of a distributed run).
 
     Entering it raises ArtifactError if another process holds it, or if its claim (recipe, data, versions, device) is
-    another one: half of a run under one torch and half under the next would be neither's.
+    another one: half of a run under one torch and half under the next would be neither's. A run that was begun with
+    another number of `threads` is not refused; it goes on with those: entered, `threads` says how many.
     """
 
-    def __init__(self, path: Path, *, recipe: Recipe, claim: dict[str, str]) -> None:
+    def __init__(self, path: Path, *, recipe: Recipe, claim: dict[str, str], threads: int) -> None:
         from filelock import FileLock
 
-        self.path, self._recipe, self._told = path, recipe, claim
+        self.path, self._recipe, self._told, self.threads = path, recipe, claim, threads
         self._lock = FileLock(path / _LOCK)
 
     def __enter__(self) -> RunFolder:
@@ -127,7 +128,7 @@ class RunFolder:
         path = self.path / _RECIPE
         if not path.is_file():
             temporary = path.with_suffix(".part")
-            told = self._told | {"recipe": msgspec.to_builtins(self._recipe.portable())}
+            told = self._told | {"threads": self.threads, "recipe": msgspec.to_builtins(self._recipe.portable())}
             temporary.write_text(json.dumps(told, indent=1))
             _replace(temporary, path)
         found = json.loads(path.read_text())
@@ -139,6 +140,8 @@ class RunFolder:
                     expected=wanted[:20],
                     remedy=f"Choose another --out, or remove {self.path.name}.",
                 )
+        threads = found.get("threads")  # none: a run of before
+        self.threads = threads if isinstance(threads, int) and threads > 0 else self.threads
 
     def _stats_bytes(self) -> int:
         path = self.path / _STATS

@@ -2,8 +2,9 @@
 
 Run state lives beside the artifact, in `DIR.run/`; the artifact appears at `DIR` by a rename at the very end. Every
 draw is keyed by (seed, stage, step), so the loop may be killed at any moment: the same command goes on from the last
-checkpoint and, on a CPU, ends with the same bytes. On CUDA some gradients (of bilinear sampling, for one) are summed in
-no fixed order: a run there is repeatable in what it draws, not to the last bit.
+checkpoint, with as many threads as it began with, and on a CPU ends with the same bytes. How many threads share a sum
+decides its last bits, so the artifact says how many did. On CUDA some gradients (of bilinear sampling, for one) are
+summed in no fixed order: a run there is repeatable in what it draws, not to the last bit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +86,8 @@ def condense(
         RecipeError, UnknownNameError, SourceError: the recipe or its data are not acceptable.
         ArtifactError: `out`, or its run folder, belongs to another recipe.
     """
+    import torch
+
     from gendata.artifact.artifact import open_artifact
     from gendata.checkpoint import RunFolder
 
@@ -93,7 +97,10 @@ def condense(
     if made:
         _check_same(job, made, where=str(out))
         return made
-    with RunFolder(out.with_name(out.name + ".run"), recipe=job.recipe, claim=job.claim()) as folder:
+    run = RunFolder(
+        out.with_name(out.name + ".run"), recipe=job.recipe, claim=job.claim(), threads=torch.get_num_threads()
+    )
+    with run as folder, _threads(folder.threads):
         job.run(folder, on_progress)
         return job.save(out, folder)
 
@@ -109,6 +116,19 @@ def plan(recipe: str | Path | Recipe, *, overrides: tuple[str, ...] = (), data_r
         macs_per_image=job.method.generator.macs_per_image(),
         stages=tuple((stage.name, stage.num_steps) for stage in job.method.stages()),
     )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads of torch while this lasts."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _is_empty(out: Path) -> bool:
@@ -224,6 +244,7 @@ class _Job:
         import torch
 
         from gendata.artifact.artifact import Draft, Normalisation, open_artifact, save_artifact
+        from gendata.artifact.manifest import CondensedOn
         from gendata.dataset.grid import draft_preview
 
         if not self.accelerator.is_main_process:
@@ -246,6 +267,9 @@ class _Job:
             source=facts,
             license=facts.license,
             citation=facts.citation,
+            condensed_on=CondensedOn(
+                device=self.claim()["device"], isa=torch.backends.cpu.get_cpu_capability(), threads=folder.threads
+            ),
             label_head=self.method.label_head.cpu() if self.method.label_head else None,
             dtype="float32" if self.method.space else "uint8",
             space=self.method.space,

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from gendata import condensation
 from gendata.errors import ArtifactError, RecipeError, SourceError
@@ -135,6 +136,27 @@ def test_a_run_begun_under_another_torch_is_not_taken_up(tmp_path):
     claim.write_text(claim.read_text().replace('"torch version": "', '"torch version": "1.'))
     with pytest.raises(ArtifactError, match="another torch version"):
         condense(tmp_path / "digits")
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with_and_the_artifact_says_how_many(tmp_path):
+    own, used = torch.get_num_threads(), []
+
+    def die(progress):
+        raise Killed
+
+    def look(progress):
+        used.append(torch.get_num_threads())
+
+    torch.set_num_threads(own + 1)
+    try:
+        with pytest.raises(Killed):
+            condense(tmp_path / "digits", on_progress=die)
+    finally:
+        torch.set_num_threads(own)
+    made = condense(tmp_path / "digits", on_progress=look)
+    assert set(used) == {own + 1}
+    assert made.manifest.condensed_on.threads == own + 1
+    assert torch.get_num_threads() == own
 
 
 def test_recipes_of_both_precisions_run_in_one_process(tmp_path):

@@ -221,6 +221,8 @@ def _remaking(manifest: Manifest, language: str) -> str:
     if manifest.imported is not None:
         return f"Imported from published files ({manifest.imported.layout}): {', '.join(manifest.imported.files)}."
     versions = f"gendata {_plain(manifest.versions.gendata)} and torch {_plain(manifest.versions.torch)}"
+    if manifest.condensed_on is not None:  # elsewhere the last bits of the weights are others
+        versions += f" on {_plain(manifest.condensed_on.told)}"
     if language == "bash":
         return f"Condensed by a recipe that comes with gendata, with {versions}:"
     if language == "python":
@@ -233,7 +235,9 @@ def _recipe_code(manifest: Manifest) -> tuple[str, str]:
     if manifest.recipe is None:
         return "", ""
     if shipped_name := _shipped_recipe(manifest):
-        return "bash", f"gendata recipe run {shipped_name} --out again"
+        machine = manifest.condensed_on
+        threads = f"OMP_NUM_THREADS={machine.threads} " if machine is not None and machine.is_cpu else ""
+        return "bash", f"{threads}gendata recipe run {shipped_name} --out again"
     lines = (
         "import gendata, json, msgspec",
         "",

@@ -12,6 +12,7 @@ from torch import Tensor
 from gendata.artifact import layout
 from gendata.artifact.card import render_card
 from gendata.artifact.manifest import (
+    CondensedOn,
     Frozen,
     Head,
     Imported,
@@ -82,6 +83,7 @@ class Draft:
     whitener: Whitener | None = None  # where `space` stores its whitening
     training: Training | None = None
     imported: Imported | None = None
+    condensed_on: CondensedOn | None = None
     packed: bool = True  # False: one safetensors entry per tensor, larger and easier to read elsewhere
 
 
@@ -124,6 +126,7 @@ def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, by
             license=draft.license,
             citation=draft.citation,
             versions=_versions(),
+            condensed_on=draft.condensed_on,
             files={name: layout.facts_of(data) for name, data in files.items()},
         )
     )

@@ -136,6 +136,26 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True):
     torch: str
 
 
+class CondensedOn(msgspec.Struct, frozen=True, kw_only=True):
+    """The kind of machine that condensed. With recipe, source and `versions` it decides the weights to the last bit."""
+
+    device: str  # its type and how many: "cpu x 1"
+    isa: str  # vector instructions of the CPU: "AVX512"
+    threads: int  # of torch on the CPU: another number adds in another order
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it was the CPU that computed."""
+        return self.device.startswith("cpu")
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        if not self.is_cpu:
+            return self.device
+        return f"{self.threads} thread{'s' if self.threads != 1 else ''} ({self.device}, {self.isa})"
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """The kind of machine on which samples are bit-equal."""
 
@@ -181,6 +201,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     license: str | None = None  # SPDX identifier where one exists; None: not stated
     citation: str | None = None
     versions: Versions
+    condensed_on: CondensedOn | None = None  # None: not stated, or not condensed by gendata
     probes: Probes | None = None
     files: dict[str, FileFacts]
 

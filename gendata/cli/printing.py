@@ -84,6 +84,7 @@ def facts_of(artifact: CondensedArtifact) -> dict[str, Any]:
         "license": manifest.license,
         "citation": manifest.citation,
         "recipe_digest": manifest.recipe_digest,
+        "condensed_on": manifest.condensed_on.told if manifest.condensed_on else None,
         "evaluations": artifact.evaluations(),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 import torch
 import yaml
@@ -12,6 +13,7 @@ import gendata
 from gendata.artifact.amend import annotate, write_evaluations
 from gendata.artifact.artifact import save_artifact
 from gendata.artifact.card import CARD_BEGIN, CARD_END, render_card
+from gendata.artifact.manifest import CondensedOn
 from gendata.artifact.seals import sealed
 from gendata.spec import SourceFacts
 
@@ -191,9 +193,20 @@ def test_a_shipped_recipe_is_named_and_any_other_read_from_the_manifest(digits_a
     assert "It holds real images." in text
 
 
-def _with_recipe(manifest, recipe):
-    import msgspec
+def test_the_command_that_makes_it_again_takes_as_many_threads(digits_artifact):
+    recipe = gendata.load_recipe("digits/random-real").resolved()
+    manifest = _with_recipe(gendata.open_artifact(digits_artifact).manifest, recipe)
+    cpu = CondensedOn(device="cpu x 1", isa="AVX512", threads=2)
+    text = render_card(msgspec.structs.replace(manifest, condensed_on=cpu)).decode()
+    assert "\nOMP_NUM_THREADS=2 gendata recipe run digits/random-real --out again\n" in text
+    assert "on 2 threads (cpu x 1, AVX512)" in shown(text)
+    gpu = CondensedOn(device="cuda x 1", isa="AVX512", threads=2)
+    text = render_card(msgspec.structs.replace(manifest, condensed_on=gpu)).decode()
+    assert "\ngendata recipe run digits/random-real --out again\n" in text
+    assert "on cuda x 1:" in shown(text)
 
+
+def _with_recipe(manifest, recipe):
     return msgspec.structs.replace(manifest, recipe=msgspec.to_builtins(recipe), recipe_digest=recipe.digest())
 
 
