@@ -88,11 +88,10 @@ def condense(
     """
     import torch
 
-    from gendata.artifact.artifact import open_artifact
     from gendata.checkpoint import RunFolder
 
     out = Path(out)
-    made = open_artifact(out) if out.exists() and not _is_empty(out) else None
+    made = _made(out)
     job = _Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
     if made:
         _check_same(job, made, where=str(out))
@@ -105,9 +104,22 @@ def condense(
         return job.save(out, folder)
 
 
-def plan(recipe: str | Path | Recipe, *, overrides: tuple[str, ...] = (), data_root: str | Path | None = None) -> Plan:
-    """What `condense` would do, without doing it: opens the source, builds everything, takes no step."""
+def plan(
+    recipe: str | Path | Recipe,
+    *,
+    out: str | Path | None = None,
+    overrides: tuple[str, ...] = (),
+    data_root: str | Path | None = None,
+) -> Plan:
+    """What `condense` would do, without doing it: opens the source, builds everything, takes no step.
+
+    Raises:
+        GendataError: as `condense`, of `out` too where it is given, but for what its run folder holds.
+    """
+    made = _made(Path(out)) if out is not None else None
     job = _Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
+    if made:
+        _check_same(job, made, where=str(out))
     return Plan(
         recipe=job.recipe,
         num_train=len(job.method.real.y),
@@ -129,6 +141,20 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _made(out: Path) -> CondensedArtifact | None:
+    """What is at `out`, which only an artifact may be."""
+    from gendata.artifact.artifact import open_artifact
+    from gendata.artifact.layout import MANIFEST
+
+    if not out.exists() or _is_empty(out):
+        return None
+    if out.is_dir() and not (out / MANIFEST).exists():
+        raise ArtifactError(
+            "is not empty and holds no artifact", where=str(out), remedy="Name another folder: --out DIR."
+        )
+    return open_artifact(out)
 
 
 def _is_empty(out: Path) -> bool:

@@ -176,6 +176,11 @@ def locate(path_or_name: str | Path, *, revision: str | None = None) -> Location
         return _without_revision(Location(path), revision, why=f"{path} is a local folder")
     if path.exists():
         raise ArtifactError("is a file", where=str(path), expected="an artifact's folder")
+    if path.with_name(f"{path.name}.run").is_dir():
+        raise ArtifactError(
+            "is not made yet", where=str(path), expected="an artifact's folder",
+            remedy=f"{path}.run holds its begun run: the command that began it goes on with it.",
+        )  # fmt: skip
     name, at, said = str(path_or_name).partition("@") if isinstance(path_or_name, str) else ("", "", "")
     if at and (not said or revision not in (None, said)):
         raise ArtifactError(f"revision is {revision or said!r}", where=str(path_or_name), expected="one, after the @")
@@ -218,7 +223,15 @@ def open_located(
         artifact = open_artifact(location.folder, verify=verify)
         _check_digest(artifact, location, where=str(location))
         return artifact
-    snapshot = fetch(location, access, also=(*also, PROBES) if verify == "probe" else also, whole=whole)
+    try:
+        snapshot = fetch(location, access, also=(*also, PROBES) if verify == "probe" else also, whole=whole)
+    except HubError as error:
+        if not Path(location.repo).parent.is_dir():
+            raise
+        raise HubError(  # runs/digits, mistyped
+            f"no such folder here, and on the Hub: {error.what}", where=error.where, expected=error.expected,
+            remedy=error.remedy,
+        ) from None  # fmt: skip
     where = f"{location.repo} at {snapshot.commit[:12]}"
     try:
         artifact = open_artifact(snapshot.folder, verify=verify)

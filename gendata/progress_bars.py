@@ -1,4 +1,4 @@
-"""Progress on standard error, drawn only for a person at a terminal. The library tells; this draws."""
+"""Progress on standard error: bars at a terminal, else a line where something begins. The library tells; this shows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def condensation_bar() -> Iterator[Any]:
-    """A hook for `condense(on_progress=...)`: one bar per stage; None where nobody watches."""
+    """A hook for `condense(on_progress=...)`: one bar, or line, per stage."""
     if not sys.stderr.isatty():
-        yield None
+        yield _StageLines()
         return
     with _bars() as bars:
         tasks: dict[str, Any] = {}
@@ -30,12 +30,37 @@ def condensation_bar() -> Iterator[Any]:
 
 @contextmanager
 def evaluation_bar() -> Iterator[Any]:
-    """A `Progress` for `evaluate(progress=...)`: one bar per row; None where nobody watches."""
+    """A `Progress` for `evaluate(progress=...)`: one bar, or line, per row."""
     if not sys.stderr.isatty():
-        yield None
+        yield _RowLines()
         return
     with _bars() as bars:
         yield _EvaluationBar(bars)
+
+
+class _StageLines:
+    """For logs. A run that was taken up again begins at a later step than the first."""
+
+    def __init__(self) -> None:
+        self.begun: set[str] = set()
+
+    def __call__(self, progress: Any) -> None:
+        if progress.stage not in self.begun:
+            self.begun.add(progress.stage)
+            print(f"{progress.stage}: at step {progress.step} of {progress.num_steps}", file=sys.stderr, flush=True)
+
+
+class _RowLines:
+    """For logs."""
+
+    def begin(self, name: str, mode: str, *, steps: int) -> None:
+        print(f"{name} {mode}: {steps} steps", file=sys.stderr, flush=True)
+
+    def advance(self, steps: int) -> None:
+        """Nothing is told between."""
+
+    def end(self, row: Any) -> None:
+        """The table tells it."""
 
 
 class _EvaluationBar:

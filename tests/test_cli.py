@@ -197,6 +197,21 @@ def test_validate_checks_all_that_are_named_and_reports_every_fault(command: Com
     assert list(told["faults"]) == [str(tmp_path / "a.yaml")]
 
 
+def test_a_dry_run_finds_what_is_in_the_way(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file.txt").write_text("somebody's")
+    for dry in (["--dry-run"], []):
+        shown = command("recipe", "run", "digits/random-real", "--out", tmp_path, *dry)
+        assert (shown.code, "is not empty and holds no artifact" in shown.err) == (2, True)
+    assert [file.name for file in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_sheet_of_the_frozen_set_takes_no_seed_and_a_recheck_no_rows(command: Command, tmp_path: Path) -> None:
+    shown = command("sample", "digits", "--grid", tmp_path / "grid.png", "--seed", "7")
+    assert (shown.code, "--seed without --fresh" in shown.err) == (2, True)
+    shown = command("evaluate", "digits", "--recheck", "--rows", "frozen")
+    assert (shown.code, "--recheck beside options" in shown.err) == (2, True)
+
+
 def test_a_dry_run_tells_the_plan_and_makes_nothing(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told = json.loads(command("recipe", "run", "digits/random-real", "--out", out, "--dry-run", "--json").out)

@@ -114,6 +114,18 @@ def test_a_path_object_is_never_taken_for_a_name(tmp_path: Path, monkeypatch: py
             gendata.load_condensed(path)
 
 
+@pytest.mark.usefixtures("no_network")
+def test_a_folder_that_is_missing_beside_others_or_not_made_yet_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "begun.run").mkdir(parents=True)
+    with pytest.raises(HubError, match="no such folder here, and on the Hub"):
+        gendata.load_condensed("runs/digits", local_files_only=True)
+    with pytest.raises(ArtifactError, match=r"is not made yet(.|\n)*begun\.run holds its begun run"):
+        gendata.load_condensed("runs/begun")
+
+
 def test_a_mistyped_short_name_is_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ArtifactError, match="Did you mean 'digits'"):

@@ -1,4 +1,4 @@
-"""Progress is for people: on standard error, and only at a terminal."""
+"""Progress is on standard error: bars at a terminal, elsewhere lines of a log."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_nothing_is_drawn_where_nobody_watches() -> None:
+def test_a_log_gets_a_line_where_something_begins(capsys: pytest.CaptureFixture[str]) -> None:
     with condensation_bar() as bar:
-        assert bar is None
+        for stage, steps in (("fit", (3, 4)), ("match", (1, 2, 3, 4))):  # fit was taken up again
+            for step in steps:
+                bar(SimpleNamespace(stage=stage, step=step, num_steps=4, losses=None))
     with evaluation_bar() as bar:
-        assert bar is None
+        bar.begin("random-real", "real", steps=4)
+        bar.advance(4)
+        bar.end(None)
+    told = capsys.readouterr()
+    assert told.err == "fit: at step 3 of 4\nmatch: at step 1 of 4\nrandom-real real: 4 steps\n"
+    assert told.out == ""
 
 
 def test_a_condensation_shows_its_stages_on_standard_error(

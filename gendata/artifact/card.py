@@ -234,13 +234,15 @@ def _recipe_code(manifest: Manifest) -> tuple[str, str]:
     """(language, code) that makes the artifact again; two empty texts where no recipe is known."""
     if manifest.recipe is None:
         return "", ""
+    machine = manifest.condensed_on
+    threads = machine.threads if machine is not None and machine.is_cpu else None
     if shipped_name := _shipped_recipe(manifest):
-        machine = manifest.condensed_on
-        threads = f"OMP_NUM_THREADS={machine.threads} " if machine is not None and machine.is_cpu else ""
-        return "bash", f"{threads}gendata recipe run {shipped_name} --out again"
+        told = f"OMP_NUM_THREADS={threads} " if threads else ""
+        return "bash", f"{told}gendata recipe run {shipped_name} --out again"
     lines = (
-        "import gendata, json, msgspec",
+        f"import gendata, json, msgspec{', torch' if threads else ''}",
         "",
+        *([f"torch.set_num_threads({threads})"] if threads else []),
         'recipe = json.load(open("config.json"))["recipe"]',
         'gendata.condense(msgspec.convert(recipe, gendata.Recipe), out="again")',
     )

@@ -10,7 +10,7 @@ import typer
 
 from gendata.cli.arguments import ArtifactArgument, FolderArgument, JsonOption
 from gendata.cli.printing import clean, facts_of, print_evaluations, print_facts, print_json, print_made
-from gendata.errors import ArtifactError, IntegrityError
+from gendata.errors import ArtifactError, IntegrityError, SpecError
 
 
 def info(name: ArtifactArgument, as_json: JsonOption = False) -> None:
@@ -108,6 +108,8 @@ def sample(
     from gendata.dataset.grid import check_grid_path, sample_grid, write_grid
     from gendata.fetch import open_named
 
+    if seed and not fresh:
+        raise SpecError("--seed without --fresh", expected="both: the frozen set is the same under every seed")
     check_grid_path(grid)
     x_u8 = sample_grid(open_named(name), per_class=per_class, fresh=fresh, seed=seed)
     write_grid(grid, x_u8)

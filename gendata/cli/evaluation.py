@@ -28,7 +28,7 @@ ProtocolOption = Annotated[
     str | None, typer.Option("--protocol", help="How students are trained and tested; none: as the recipe says.")
 ]
 RunsOption = Annotated[
-    int | None, typer.Option("--runs", min=1, help="Networks per row; none: the recipe's, or the protocol's.")
+    int | None, typer.Option("--runs", min=1, help="Networks per row (equal-bytes-real: 3 at least).")
 ]
 RowsOption = Annotated[
     str | None, typer.Option("--rows", metavar="A,B", help="Which rows: frozen,random-real,...; none: the usual ones.")
@@ -100,6 +100,12 @@ def evaluate_command(
     from gendata.fetch import open_named, own_folder
     from gendata.progress_bars import evaluation_bar
 
+    if recheck and any((protocol, runs, rows, ipc, networks, corruptions, out, write, anew, seed, split != "test")):
+        raise SpecError(
+            "--recheck beside options of a new measurement",
+            expected="--recheck with no more than --data, --teacher, --jobs, --device and --json",
+            remedy="The sealed rows say how they are measured again; leave the others out, or leave --recheck out.",
+        )
     if split != "test" and (write or out is not None):
         raise SpecError(f"--split {split} is for choices", expected="neither --write nor --out beside it")
     if out is not None:
@@ -133,7 +139,8 @@ def evaluate_command(
         )
     print_report(report, as_json=as_json)  # first: nothing that fails while writing may lose what was measured
     if write:
-        record_report(artifact.path, report)
+        for left in record_report(artifact.path, report):
+            typer.echo(f"{clean(left)} stays as it is sealed: it is of more networks than --runs says", err=True)
     if out is not None:
         _write_page(report, out, artifact.path, data=data, as_json=as_json)
 
@@ -164,7 +171,7 @@ def baseline(
     \b
     Examples:
       gendata baseline fashion-mnist --ipc 10 --protocol dsa/v1 --rows random-real,herding
-      gendata baseline photos/train --resize 32 --ipc 1 --bytes 20kB
+      gendata baseline photos --resize 32 --ipc 1 --bytes 20kB
     """
     from gendata.evaluation import evaluate_real
     from gendata.progress_bars import evaluation_bar

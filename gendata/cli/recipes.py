@@ -174,7 +174,7 @@ def _recipe_run(
 
     changes = tuple(overrides or ())
     if dry_run:
-        print_plan(plan(name, overrides=changes, data_root=data), as_json=as_json)
+        print_plan(plan(name, out=out, overrides=changes, data_root=data), as_json=as_json)
         return
     with condensation_bar() as bar:
         artifact = condense(name, out=out, overrides=changes, data_root=data, on_progress=bar)
@@ -295,7 +295,7 @@ def condense_command(
 
     \b
     Examples:
-      gendata condense photos/train --out runs/photos --resize 64
+      gendata condense photos --out runs/photos --resize 64
       gendata condense fashion-mnist --out runs/fm --bytes 250kB --ipc 10 --dry-run
     """
     from gendata.condensation import condense, plan
@@ -306,7 +306,7 @@ def condense_command(
     changes = (*([] if resize is None else [f"source.options.resize={resize}"]), *(overrides or ()))
     recipe = propose_recipe(data_set, max_bytes=budget, ipc=ipc, overrides=changes, data_root=data)
     if dry_run:
-        print_plan(plan(recipe, data_root=data), as_json=as_json)
+        print_plan(plan(recipe, out=out, data_root=data), as_json=as_json)
         return
     with condensation_bar() as bar:
         artifact = condense(recipe, out=out, data_root=data, on_progress=bar)

@@ -204,7 +204,7 @@ class FreshView(View):
     def soft_labels(self, rows: Rows) -> Tensor:
         if not self.artifact.has_fresh_soft_labels:
             raise SpecError(
-                "stored soft labels belong to the frozen set; fresh samples have none",
+                "fresh samples of this artifact have no soft labels: only a label head gives them",
                 where=str(self.artifact.path),
                 remedy='with_labels("hard")',
             )

@@ -334,7 +334,7 @@ def named_source(artifact: CondensedArtifact, data_root: Path | None) -> Source:
             f"the data found as {facts.name!r} have fingerprint {source.fingerprint[:12]}...",
             where=where,
             expected=f"{facts.fingerprint[:12]}..., the data that the artifact was made from",
-            remedy="Point data_root at those data, or give others on purpose: evaluate(..., source=...).",
+            remedy="Point --data (data_root) at those data, or give others on purpose: evaluate(..., source=...).",
         )
     return source
 

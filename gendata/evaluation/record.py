@@ -16,8 +16,12 @@ from gendata.errors import IntegrityError, SpecError
 from gendata.evaluation.report import Report
 
 
-def record_report(path: str | Path, report: Report) -> None:
-    """Adds the rows of `report` to the artifact's evaluations; a row measured again replaces the older one.
+def record_report(path: str | Path, report: Report) -> list[str]:
+    """Adds the rows of `report` to the artifact's evaluations; a row measured again replaces the older one, unless that
+    is sealed and of more networks.
+
+    Returns:
+        The rows that stayed as they were, in words.
 
     Raises:
         IntegrityError: the report is of another artifact.
@@ -42,8 +46,16 @@ def record_report(path: str | Path, report: Report) -> None:
         sealed({**_told(msgspec.to_builtins(row)), **_circumstances(report)}, artifact_id=artifact.artifact_id)
         for row in report.rows
     ]
-    rows = {key_of(row): row for row in [*artifact.evaluations(), *new]}  # a row measured again keeps its place
+    rows = {key_of(row): row for row in artifact.evaluations()}  # a row measured again keeps its place
+    left = [row for row in new if _is_of_more(rows.get(key_of(row)), row, artifact)]
+    rows |= {key_of(row): row for row in new if row not in left}
     write_evaluations(path, list(rows.values()))
+    return [f"{row['row']} {row['mode']}" for row in left]
+
+
+def _is_of_more(old: Mapping[str, Any] | None, new: Mapping[str, Any], artifact: CondensedArtifact) -> bool:
+    n = old.get("n") if old is not None and is_sealed(old, artifact) else None
+    return isinstance(n, int) and n > int(new["n"])
 
 
 def adopt_rows(path: str | Path, other: CondensedArtifact) -> int:

@@ -14,6 +14,8 @@ from torch.nn import functional
 from gendata.losses.embedded import Embedded, scaled_features
 from gendata.losses.loss import Loss
 
+_LEAST_SPREAD = 1e-12
+
 
 class IntraClassConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of `intra-class`."""
@@ -67,7 +69,8 @@ def class_spread(h: Tensor) -> Tensor:
 
 def spread_ratio_loss(h_syn: Tensor, h_real: Tensor, *, ratio: float) -> Tensor:
     """mean_c (log tr Cov_syn - log(ratio * tr Cov_real))^2, features (classes, samples, features)."""
-    floor = 1e-6 * class_spread(h_real).mean()  # a collapsed class must give a finite push
+    # A collapsed class must give a finite push, also where all real images of every class are one.
+    floor = (1e-6 * class_spread(h_real).mean()).clamp_min(_LEAST_SPREAD)
     log_ratio = (class_spread(h_syn) + floor).log() - (ratio * class_spread(h_real) + floor).log()
     return log_ratio.square().mean()
 

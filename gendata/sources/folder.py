@@ -38,6 +38,8 @@ class ImageFolder(DecodedSource):
     @cached_property
     def classes(self) -> tuple[str, ...]:
         folder = self._split_folder("train")
+        if not folder.is_dir():
+            raise SourceError("no such folder", where=str(folder), expected="one folder of images per class")
         names = tuple(_subfolders(folder))
         if not names:
             raise SourceError("holds no class folders", where=str(folder), expected="one folder of images per class")

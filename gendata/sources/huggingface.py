@@ -85,8 +85,9 @@ class HuggingFace(DecodedSource):
         try:
             return datasets.load_dataset(target, config.subset, revision=config.revision)
         except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            missing = "no such folder here, and from the Hub it " if config.dataset and "/" in config.dataset else ""
             raise SourceError(
-                f"cannot be loaded ({' '.join(str(error).split())[:300]})",
+                f"{missing}cannot be loaded ({' '.join(str(error).split())[:300]})",
                 where=f"{self.name}: {target}",
                 remedy="Check name, subset and revision; without a network, set source.options.path to a local copy.",
             ) from None

@@ -102,7 +102,7 @@ class ImageStack:
                 f"{name} has {height} x {width} pixels, {self._first} has {self._shape[1]} x {self._shape[2]}",
                 where=self._where,
                 expected="one size",
-                remedy="Declare a size, for example source.options.resize=32 (and resize_mode: crop, stretch or pad).",
+                remedy="Declare a size: --resize 32, or source.options.resize (and resize_mode: crop, stretch, pad).",
             )
 
     def _unreadable(self) -> SourceError:

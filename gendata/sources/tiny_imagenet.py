@@ -60,7 +60,7 @@ class TinyImageNet(HuggingFace):
         except SourceError as error:
             raise SourceError(
                 error.what, where=error.where, expected="the data set, as a folder of parquet files or on the Hub",
-                remedy=f"Put the parquet files in DIR/{self.name} and set data_root=DIR, or GENDATA_DATA=DIR.",
+                remedy=f"Put the parquet files in DIR/{self.name} and say --data DIR (data_root=DIR).",
             ) from None  # fmt: skip
 
     def _images(self, name: str) -> Iterable[EncodedImage]:

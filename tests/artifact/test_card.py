@@ -200,6 +200,9 @@ def test_the_command_that_makes_it_again_takes_as_many_threads(digits_artifact):
     text = render_card(msgspec.structs.replace(manifest, condensed_on=cpu)).decode()
     assert "\nOMP_NUM_THREADS=2 gendata recipe run digits/random-real --out again\n" in text
     assert "on 2 threads (cpu x 1, AVX512)" in shown(text)
+    changed = gendata.open_artifact(digits_artifact).manifest
+    text = render_card(msgspec.structs.replace(changed, condensed_on=cpu)).decode()
+    assert "import gendata, json, msgspec, torch\n\ntorch.set_num_threads(2)\n" in text
     gpu = CondensedOn(device="cuda x 1", isa="AVX512", threads=2)
     text = render_card(msgspec.structs.replace(manifest, condensed_on=gpu)).decode()
     assert "\ngendata recipe run digits/random-real --out again\n" in text

@@ -83,6 +83,16 @@ def test_a_row_measured_again_takes_the_place_of_the_older_one(artifact: gendata
     assert [(row["mode"], row["mean"]) for row in rows] == [("frozen(30)", 0.7), ("fresh-matched", 0.5)]
 
 
+def test_a_sealed_row_of_more_networks_stays_and_is_told(artifact: gendata.CondensedArtifact) -> None:
+    record_report(artifact.path, report(artifact.artifact_id, ROW))
+    fewer = msgspec.structs.replace(ROW, mean=0.7, n=1)
+    assert record_report(artifact.path, report(artifact.artifact_id, fewer)) == ["artifact frozen(30)"]
+    assert [row["mean"] for row in gendata.open_artifact(artifact.path).evaluations()] == [0.5]
+    more = msgspec.structs.replace(ROW, mean=0.6, n=3)
+    assert record_report(artifact.path, report(artifact.artifact_id, more)) == []
+    assert [row["mean"] for row in gendata.open_artifact(artifact.path).evaluations()] == [0.6]
+
+
 def test_a_report_of_another_artifact_is_refused(artifact: gendata.CondensedArtifact) -> None:
     with pytest.raises(IntegrityError, match="which the report is about"):
         record_report(artifact.path, report("0" * 64, ROW))

@@ -26,6 +26,13 @@ def test_it_vanishes_when_synthetic_features_are_the_real_ones():
     assert spread_ratio_loss(REAL, REAL, ratio=1.0).item() == pytest.approx(0, abs=1e-10)
 
 
+def test_classes_of_one_real_image_give_a_finite_push():
+    h = features(CENTRES, spread=1.0).requires_grad_()
+    loss = spread_ratio_loss(h, features(CENTRES, spread=0.0), ratio=1.0)
+    (gradient,) = torch.autograd.grad(loss, h)
+    assert loss.isfinite() and gradient.isfinite().all() and gradient.any()
+
+
 @pytest.mark.parametrize(("spread", "sign"), [(0.5, 1), (2.0, -1)])
 def test_a_descent_step_moves_the_spread_towards_the_target(spread, sign):
     h = features(CENTRES, spread=spread, seed=1)

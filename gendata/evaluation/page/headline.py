@@ -68,7 +68,7 @@ def _verdict(row: Row, other: Row) -> str:
 def _caveat(row: Row) -> str:
     texts = [f"{counted(row.n, 'network')} per row"]
     if row.n == 1:
-        texts = ["One network per row: the differences have no error bar"]
+        texts = ["One network was trained on it: differences have no error bar"]
     if row.selects_on_test:
         texts.append("this protocol selects on test data, which flatters every row")
     return "; ".join(texts) + "."

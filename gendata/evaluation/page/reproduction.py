@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from gendata.artifact.artifact import CondensedArtifact
+from gendata.catalog import read_catalog
 from gendata.evaluation.corruptions import CORRUPTIONS
 from gendata.evaluation.page.wording import plain
 from gendata.evaluation.protocols import PROTOCOLS
@@ -18,8 +19,10 @@ def artifact_name(artifact: CondensedArtifact | None) -> str:
 
 
 def command(report: Report, artifact: CondensedArtifact | None) -> str:
-    """A command that measures these rows again; the artifact is called by its folder's name."""
-    words = ["gendata", "evaluate", artifact_name(artifact)]
+    """A command that measures these rows again. The artifact has its name if it comes with gendata, and is else called
+    ARTIFACT: a folder's name could be that of another one where the command is given.
+    """
+    words = ["gendata", "evaluate", _shipped_name(artifact) or "ARTIFACT"]
     if report.artifact_id is None:
         words = ["gendata", "baseline", plain(report.source), "--ipc", str(report.ipc)]
     elif artifact is not None and report.ipc != artifact.ipc:
@@ -36,7 +39,14 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
         words += ["--corruptions", "all" if tuple(corruptions) == CORRUPTIONS else ",".join(corruptions)]
     if report.seed:
         words += ["--seed", str(report.seed)]
+    if artifact is not None and artifact.manifest.source and artifact.manifest.source.folder:
+        words += ["--data", "DIR"]
     return shlex.join(words)
+
+
+def _shipped_name(artifact: CondensedArtifact | None) -> str | None:
+    shipped = {entry.manifest: name for name, entry in read_catalog().items() if entry.is_shipped}
+    return shipped.get(artifact.manifest.digest) if artifact is not None else None
 
 
 def _learn_hard_labels(report: Report) -> bool:

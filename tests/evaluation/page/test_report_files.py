@@ -177,7 +177,7 @@ def test_an_artifact_whose_data_are_not_here_is_shown_without_them(
 
 def test_the_command_measures_the_same_rows_again(written: Path) -> None:
     expected = (
-        "gendata evaluate digits --protocol quick/v1 --runs 2 "
+        "gendata evaluate ARTIFACT --protocol quick/v1 --runs 2 "  # a folder's name may be another's elsewhere
         "--rows frozen,fresh-matched,random-real,equal-bytes-real,real-stream --networks convnet3-w32-in,mlp2-w128 "
         "--corruptions snow,gaussian_noise"
     )
