@@ -56,7 +56,8 @@ class Plan:
 
     recipe: Recipe  # resolved
     num_train: int
-    num_validation: int
+    num_validation: int  # held out of train, for choices
+    num_test: int  # the source's own, or held out by it
     num_parameters: int
     macs_per_image: int
     stages: tuple[tuple[str, int], ...]  # name, steps
@@ -124,6 +125,7 @@ def plan(
         recipe=job.recipe,
         num_train=len(job.method.real.y),
         num_validation=job.num_validation,
+        num_test=len(job.source.split("test").y),
         num_parameters=sum(p.numel() for p in job.method.generator.parameters()),
         macs_per_image=job.method.generator.macs_per_image(),
         stages=tuple((stage.name, stage.num_steps) for stage in job.method.stages()),

@@ -185,7 +185,7 @@ def test_a_plan_counts_what_a_run_would_do_and_writes_nothing(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     plan = condensation.plan(RECIPE, overrides=TINY)
     assert plan.stages == (("pool", 6), ("reconstruct", 12), ("match", 8))
-    assert plan.num_train + plan.num_validation == 1297
+    assert (plan.num_train + plan.num_validation, plan.num_test) == (1297, 500)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -203,8 +203,11 @@ class FreshView(View):
 
     def soft_labels(self, rows: Rows) -> Tensor:
         if not self.artifact.has_fresh_soft_labels:
+            stored = self.artifact.manifest.labels.kind == "soft"
             raise SpecError(
-                "fresh samples of this artifact have no soft labels: only a label head gives them",
+                "stored soft labels belong to the frozen set; fresh samples have none"
+                if stored
+                else "the artifact has hard labels only",
                 where=str(self.artifact.path),
                 remedy='with_labels("hard")',
             )

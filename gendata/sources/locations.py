@@ -56,7 +56,7 @@ def download(name: str, fetch: Callable[[Path], object], *, files: Iterable[str]
             f"is not on this machine and could not be downloaded ({reason})",
             where=name,
             expected=f"{', '.join(files)} in {_looked_in(name, root)}",
-            remedy=f"Put them in DIR/{name} and say --data DIR (data_root=DIR), or set $GENDATA_DATA.",
+            remedy=f"Put them in DIR/{name} and say --data DIR (data_root=DIR), or set GENDATA_DATA=DIR.",
         ) from None
 
 

@@ -89,7 +89,7 @@ def test_images_of_several_sizes_ask_for_resize(tmp_path: Path) -> None:
     _write(tmp_path / "dog" / "wide.png", 9, size=(9, 4))
     with pytest.raises(SourceError, match=r"dog/wide\.png has 4 x 9 pixels, .* has 4 x 6") as caught:
         _open(tmp_path).split("train")
-    assert "source.options.resize=32" in str(caught.value)
+    assert "--resize 32, or source.options.resize " in str(caught.value)
 
 
 @pytest.mark.parametrize("mode", ["crop", "stretch", "pad"])

@@ -188,7 +188,10 @@ def test_sizes_that_differ_ask_for_resize(tmp_path: Path) -> None:
 
 def test_a_name_that_cannot_be_reached_is_one_clear_error() -> None:
     source = open_source(Choice(name="huggingface", options={"dataset": "nobody/nothing"}))
-    with pytest.raises(SourceError, match=r"huggingface: nobody/nothing: cannot be loaded.*\n.*local copy"):
+    with pytest.raises(
+        SourceError,
+        match=r"huggingface: nobody/nothing: no such folder here, and from the Hub it cannot be loaded.*\n.*local copy",
+    ):
         source.split("train")
 
 
