@@ -179,7 +179,7 @@ def locate(path_or_name: str | Path, *, revision: str | None = None) -> Location
     if path.with_name(f"{path.name}.run").is_dir():
         raise ArtifactError(
             "is not made yet", where=str(path), expected="an artifact's folder",
-            remedy=f"{path}.run holds its begun run: the command that began it goes on with it.",
+            remedy=f"{path}.run is of the run that makes it: give its command again.",
         )  # fmt: skip
     name, at, said = str(path_or_name).partition("@") if isinstance(path_or_name, str) else ("", "", "")
     if at and (not said or revision not in (None, said)):

@@ -122,7 +122,7 @@ def test_a_folder_that_is_missing_beside_others_or_not_made_yet_is_told(
     (tmp_path / "runs" / "begun.run").mkdir(parents=True)
     with pytest.raises(HubError, match="no such folder here, and on the Hub"):
         gendata.load_condensed("runs/digits", local_files_only=True)
-    with pytest.raises(ArtifactError, match=r"is not made yet(.|\n)*begun\.run holds its begun run"):
+    with pytest.raises(ArtifactError, match=r"is not made yet(.|\n)*begun\.run is of the run that makes it"):
         gendata.load_condensed("runs/begun")
 
 

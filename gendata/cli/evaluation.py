@@ -28,7 +28,10 @@ ProtocolOption = Annotated[
     str | None, typer.Option("--protocol", help="How students are trained and tested; none: as the recipe says.")
 ]
 RunsOption = Annotated[
-    int | None, typer.Option("--runs", min=1, help="Networks per row (equal-bytes-real: 3 at least).")
+    int | None,
+    typer.Option(
+        "--runs", min=1, help="Networks per row, 3 at least of equal-bytes-real; none: as recipe or protocol say."
+    ),
 ]
 RowsOption = Annotated[
     str | None, typer.Option("--rows", metavar="A,B", help="Which rows: frozen,random-real,...; none: the usual ones.")
