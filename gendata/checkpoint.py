@@ -17,6 +17,7 @@ from gendata.errors import ArtifactError, IntegrityError
 from gendata.recipe import Recipe
 
 _STATE, _RECIPE, _STATS, _LOCK = "state.safetensors", "recipe.json", "stats.jsonl", "lock"
+_MOST_THREADS = 4096  # more are no machine's, and could not be begun
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -131,7 +132,7 @@ class RunFolder:
             told = self._told | {"threads": self.threads, "recipe": msgspec.to_builtins(self._recipe.portable())}
             temporary.write_text(json.dumps(told, indent=1))
             _replace(temporary, path)
-        found = json.loads(path.read_text())
+        found = self._begun(path)
         for what, wanted in self._told.items():
             if found.get(what) != wanted:
                 raise ArtifactError(
@@ -141,7 +142,15 @@ class RunFolder:
                     remedy=f"Choose another --out, or remove {self.path.name}.",
                 )
         threads = found.get("threads")  # none: a run of before
-        self.threads = threads if isinstance(threads, int) and threads > 0 else self.threads
+        self.threads = threads if isinstance(threads, int) and 0 < threads <= _MOST_THREADS else self.threads
+
+    def _begun(self, path: Path) -> dict[str, Any]:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise IntegrityError(
+                f"cannot be read ({error})", where=str(path), remedy=f"Remove {self.path.name} to start again."
+            ) from None
 
     def _stats_bytes(self) -> int:
         path = self.path / _STATS

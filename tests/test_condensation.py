@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gendata import condensation
-from gendata.errors import ArtifactError, RecipeError, SourceError
+from gendata.errors import ArtifactError, IntegrityError, RecipeError, SourceError
 
 RECIPE = "digits/generative-demo"
 TINY = (
@@ -157,6 +157,18 @@ def test_a_run_goes_on_with_as_many_threads_as_it_began_with_and_the_artifact_sa
     assert set(used) == {own + 1}
     assert made.manifest.condensed_on.threads == own + 1
     assert torch.get_num_threads() == own
+
+
+def test_a_run_whose_own_record_is_damaged_is_not_taken_up(tmp_path):
+    def die(progress):
+        raise Killed
+
+    with pytest.raises(Killed):
+        condense(tmp_path / "digits", on_progress=die)
+    record = tmp_path / "digits.run" / "recipe.json"
+    record.write_text(record.read_text()[:-9])
+    with pytest.raises(IntegrityError, match=r"cannot be read(.|\n)*Remove digits\.run to start again"):
+        condense(tmp_path / "digits")
 
 
 def test_recipes_of_both_precisions_run_in_one_process(tmp_path):
