@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gendata import condensation
+from gendata.condensation import stage_training
 from gendata.errors import ArtifactError, IntegrityError, RecipeError, SourceError
 
 RECIPE = "digits/generative-demo"
@@ -39,8 +40,8 @@ def undisturbed(tmp_path_factory):
 
 
 def save_after_every_step(monkeypatch):
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SHARE", float("inf"))
 
 
 class Killed(BaseException):
@@ -69,8 +70,9 @@ def test_a_run_that_dies_at_any_stage_ends_with_the_same_bytes(tmp_path, monkeyp
 
 def test_sigkill_at_moments_of_the_clock_changes_no_byte(tmp_path, undisturbed):
     script = (
-        "import sys; from gendata import condensation; condensation._CHECKPOINT_SEC = 0.0;"
-        "condensation._CHECKPOINT_SHARE = float('inf');"
+        "import sys; from gendata import condensation; from gendata.condensation import stage_training as training;"
+        "training._CHECKPOINT_SEC = 0.0;"
+        "training._CHECKPOINT_SHARE = float('inf');"
         f"condensation.condense({RECIPE!r}, out=sys.argv[1], overrides={TINY!r},"
         "on_progress=lambda p: print(p.stage, flush=True))"
     )
@@ -87,7 +89,7 @@ def test_sigkill_at_moments_of_the_clock_changes_no_byte(tmp_path, undisturbed):
 
 def test_statistics_of_steps_that_were_lost_are_dropped(tmp_path, monkeypatch):
     save_after_every_step(monkeypatch)
-    monkeypatch.setattr(condensation, "_STATS_EVERY", 1)
+    monkeypatch.setattr(stage_training, "_STATS_EVERY", 1)
     stats = tmp_path / "digits.run" / "stats.jsonl"
 
     def die(progress):

@@ -9,6 +9,7 @@ import torch
 
 from gendata import condensation
 from gendata.artifact.artifact import CondensedArtifact
+from gendata.condensation import stage_training
 
 TINY = {
     "dm": ("method.options.steps=5",),
@@ -42,8 +43,8 @@ def test_a_run_that_dies_goes_on_with_its_momentum_and_its_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     condense(name, tmp_path / "undisturbed")
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SHARE", float("inf"))
     steps = []
 
     def die(progress: condensation.Progress) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from gendata import condensation
+from gendata.condensation import stage_training
 from gendata.errors import RecipeError
 from gendata.generators.dim_conv_gan import DimConvGan
 from gendata.latents.normal import Normal, NormalConfig
@@ -61,8 +62,8 @@ class Killed(BaseException):
 def test_a_run_that_dies_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adversary: str, stage: str, step: int
 ) -> None:
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SHARE", float("inf"))
     overrides = (*TINY, f"method.options.adversary={adversary}")
     steps_done = []
 

@@ -170,8 +170,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_artifact(tmp_path: Path, mon
         "generator.options.slots=2", "latent.options.slots=2", "artifact.ipc=2",
     )  # fmt: skip
     whole = gendata.condense("digits/herding", out=tmp_path / "whole", overrides=changes)
-    monkeypatch.setattr("gendata.condensation._CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr("gendata.condensation._CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr("gendata.condensation.stage_training._CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr("gendata.condensation.stage_training._CHECKPOINT_SHARE", 1e9)
 
     class Stopped(Exception):
         pass

@@ -13,6 +13,9 @@ from gendata import condensation
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.sampling import frozen_key, sample_images
 from gendata.artifact.storage import decode, encode
+from gendata.condensation import stage_training
+from gendata.condensation.job import Job
+from gendata.condensation.stage_training import StageTraining
 from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import ArtifactError, RecipeError, SpecError
 from gendata.networks import build_network
@@ -63,8 +66,8 @@ def test_a_term_for_trained_networks_alone_is_enough_when_no_fresh_one_is_drawn(
 def test_a_run_with_every_term_and_a_learned_sampler_that_dies_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SHARE", float("inf"))
     terms = [{"name": name} for name in LOSSES.names() if name != "characteristic"]
     learned = {"name": "characteristic", "options": {"sampler": "learned", "frequencies": 32}}
     options = {
@@ -142,7 +145,7 @@ def test_codes_may_take_fewer_bits_than_the_generator_and_are_fitted_so(tmp_path
         "int4", "int6", "int8",
     )  # fmt: skip
 
-    job = condensation._Job(msgspec.structs.replace(recipe, artifact=plan).resolved(), data_root=None)
+    job = Job(msgspec.structs.replace(recipe, artifact=plan).resolved(), data_root=None)
     with torch.no_grad():
         weights = job.method._weights(rounded=True)
         for seen, exact, dtype in (
@@ -174,7 +177,7 @@ def test_hard_samples_are_encoded_and_drawn_oftener(tmp_path: Path) -> None:
         anchor_weight=0.0,
         steps=1,
     )
-    job = condensation._Job(recipe, data_root=None)
+    job = Job(recipe, data_root=None)
     even = job.method._draws.indices(torch.arange(10), 40, torch.Generator().manual_seed(0))
     plan, mean_of_drawn = job.method._draws.indices, []
 
@@ -248,8 +251,8 @@ UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
 def test_a_run_through_a_codebook_that_dies_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe, stage: str, step: int
 ) -> None:
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SHARE", float("inf"))
 
     class Killed(BaseException):
         """Stands for a death that leaves no time to clean up."""
@@ -299,7 +302,7 @@ def test_freezing_brings_the_frozen_set_to_the_features_of_its_classes(tmp_path:
 def test_the_set_that_freezing_matches_is_the_one_that_is_stored(frozen_noise: bool) -> None:
     recipe = with_noise(frozen())
     latent = Choice(name="codebook", options={**recipe.latent.options, "frozen_noise": frozen_noise})
-    method = condensation._Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None).method
+    method = Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None).method
     torch.nn.init.normal_(method.generator.texture.kernels.weight)
     with torch.no_grad():
         seen, labels = method._frozen_set(method._weights(rounded=False), torch.tensor([3, 7]))
@@ -316,7 +319,7 @@ def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path, options: dict[str,
 
 
 def test_codes_are_fitted_with_at_least_the_noise_that_storing_will_bring() -> None:
-    job = condensation._Job(refined(code_noise=0.3).resolved(), data_root=None)
+    job = Job(refined(code_noise=0.3).resolved(), data_root=None)
     x, y = job.method.real.x_u8[:64].float() / 255, job.method.real.y[:64]
     with torch.no_grad():
         for parameter in job.method.encoder.parameters():
@@ -413,7 +416,7 @@ def test_a_chosen_group_is_the_frozen_set_and_a_drawn_one_is_none() -> None:
     for choice in ("covering", "group"):
         recipe = refined(**quick, frozen_choice=choice)
         latent = Choice(name="codebook", options=recipe.latent.options | {"frozen": "codes", "codes": 8})
-        job = condensation._Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None)
+        job = Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None)
         job.method.begin(None)
         job.method.begin(next(stage for stage in job.method.stages() if stage.name == "match"))
         by_choice[choice] = job.method.law.codes.detach().clone()
@@ -421,7 +424,7 @@ def test_a_chosen_group_is_the_frozen_set_and_a_drawn_one_is_none() -> None:
     assert not torch.equal(covering, group)
     assert torch.equal(covering.flatten(1).sort().values, group.flatten(1).sort().values)  # in another order
     with pytest.raises(SpecError, match="frozen_choice"):
-        condensation._Job(refined(**quick, frozen_choice="group").resolved(), data_root=None)
+        Job(refined(**quick, frozen_choice="group").resolved(), data_root=None)
 
 
 def test_a_choice_without_codes_to_choose_from_is_refused() -> None:
@@ -440,11 +443,11 @@ def test_a_generator_that_went_black_is_told_while_it_happens(tmp_path: Path) ->
 
 
 def test_a_warm_up_reaches_the_rate_step_by_step() -> None:
-    job = condensation._Job(refined(reconstruct_steps=40, reconstruct_warmup=4, networks=0, network_ages=[],
-                                    feature_weight=0.0, fresh_share=1.0).resolved(), data_root=None)  # fmt: skip
+    job = Job(refined(reconstruct_steps=40, reconstruct_warmup=4, networks=0, network_ages=[],
+                       feature_weight=0.0, fresh_share=1.0).resolved(), data_root=None)  # fmt: skip
     stage = next(stage for stage in job.method.stages() if stage.name == "reconstruct")
     job.method.begin(stage)
-    training = condensation._Training(job, stage)
+    training = StageTraining(job, stage)
     rates = []
     for _ in range(6):
         training._step()

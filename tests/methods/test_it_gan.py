@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gendata import condensation
+from gendata.condensation import stage_training
 from gendata.errors import RecipeError, SpecError
 from gendata.generators.conv_decoder import ConvDecoder, ConvDecoderConfig
 from gendata.latents.law import LatentLaw
@@ -53,8 +54,8 @@ class Killed(BaseException):
 
 
 def test_a_run_that_dies_at_any_stage_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SEC", 0.0)
-    monkeypatch.setattr(condensation, "_CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SEC", 0.0)
+    monkeypatch.setattr(stage_training, "_CHECKPOINT_SHARE", float("inf"))
     deaths = [("adversarial", 3), ("invert", 1), ("invert", 4), ("match", 2)]
 
     def die(progress: condensation.Progress) -> None:
