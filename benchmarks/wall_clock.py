@@ -35,7 +35,7 @@ THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96)
 _BRIEF = ["method.options.networks=1", "method.options.network_ages=[20, 60]"]
 METHODS: dict[str, dict[str, Any]] = {
     "generative": {
-        "base": "digits/generative-demo",
+        "base": "digits/generative-16kb",
         "overrides": [
             "artifact.ipc=10",
             "generator.options.widths=[16]",

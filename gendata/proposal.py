@@ -9,17 +9,29 @@ from typing import TYPE_CHECKING
 
 from gendata.errors import RecipeError, unknown_name
 from gendata.recipe import ArtifactPlan, Choice, Recipe, override_choice, override_recipe
-from gendata.registry import SOURCES
+from gendata.registry import GENERATORS, LATENTS, SOURCES
 from gendata.spec import SampleSpec
 
 if TYPE_CHECKING:
     from gendata.sources.source import Source
 
-_SHARE_OF_CODES = 0.25  # of the bytes; the rest holds the decoder
-_OVERHEAD_BYTES = 1024  # file header, scales and biases
-_LATENT_DIM = 16
-_WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _MIN_BYTES = 8_000
+_STORAGE = "int4"
+_WIDTHS = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320)
+_DEEP_FROM = 32  # widths that are worth a second convolution on the coarsest level
+_MIN_CODES, _MAX_CODES = 2, 1024
+_MIN_DIM, _MAX_DIM = 4, 256
+_USUAL_PIXELS = 784  # per channel and image; larger images get longer codes
+_SMALL_PX = 16  # per side; such images learn in fewer steps, and have no texture
+_TEXTURE_FROM = 5  # images per class that the budget would hold as pixels
+_NOISE_MAPS, _MAX_NOISE = 2, 8192
+_HARD_FROM = 500  # codes per class, from which hard images are worth a larger share
+_LOSSES_OF_HARD = [  # without cross-entropy, which draws samples to what networks are sure of
+    {"name": "mean"},
+    {"name": "moment", "weight": 0.1},
+    {"name": "intra-class", "weight": 0.05},
+    {"name": "inter-class", "weight": 0.1},
+]
 _NEARLY = 0.75  # likeness from which an unknown name is taken for a mistyped one
 
 
@@ -55,32 +67,16 @@ def propose_recipe(
     fit, _ = hold_out(source.split("train"))
     fewest = int(fit.y.bincount(minlength=spec.num_classes).min())
     budget = max(_MIN_BYTES, ipc * spec.num_classes * spec.num_pixels) if max_bytes is None else max_bytes
-    num_codes = _num_codes(budget, spec, fewest)
-    steps = 1500 if max(spec.height, spec.width) <= 16 else 4000
-    network = f"convnet{_depth(spec)}-w32-in"
+    generator, latent = _sized(spec, budget, fewest)
     name = Path(data_set).resolve().name
     proposed = Recipe(
         summary=f"Proposed for {name}: {spec.num_classes} classes of {spec.shape}, {budget} bytes.",
         source=choice,
-        generator=Choice(name="conv-decoder", options=_decoder_options(budget, spec, num_codes)),
-        latent=Choice(
-            name="codebook", options={"dim": _LATENT_DIM, "codes": num_codes, "neighbours": min(3, num_codes - 1)}
-        ),
-        method=Choice(
-            name="generative",
-            options={
-                "network": network,
-                "reconstruct_steps": steps,
-                "reconstruct_warmup": min(100, steps),
-                "steps": steps // 2,
-                "classes_per_step": min(10, spec.num_classes),
-                "samples_per_class": 16,
-                "real_per_class": 32,
-                # A mirrored digit is another digit; whoever knows better adds flip.
-                "augmentation": "color_crop_cutout_scale_rotate",
-            },
-        ),
-        artifact=ArtifactPlan(ipc=ipc),
+        generator=generator,
+        latent=latent,
+        method=Choice(name="generative", options=_method_options(spec, latent)),
+        artifact=ArtifactPlan(ipc=ipc, storage=_STORAGE),
+        precision="bf16" if _is_bf16_quick() else "f32",
     )
     return override_recipe(proposed, overrides)
 
@@ -124,44 +120,103 @@ def _depth(spec: SampleSpec) -> int:
     return max(1, min(6, round(math.log2(side / 4))))
 
 
-def _num_codes(budget: int, spec: SampleSpec, fewest: int) -> int:
-    affordable = int(_SHARE_OF_CODES * budget / (spec.num_classes * (_LATENT_DIM + 2)))
-    return max(2, min(512, affordable, fewest))
+def _method_options(spec: SampleSpec, latent: Choice) -> dict[str, object]:
+    """Those of `fashion-mnist/generative-78kb`, with many codes of `-392kb`; half to a quarter of their steps."""
+    small = max(spec.height, spec.width) <= _SMALL_PX
+    num_codes, dim = latent.options["codes"], latent.options["dim"]
+    hard = {"hardness": 4.0, "losses": _LOSSES_OF_HARD} if num_codes >= _HARD_FROM else {}
+    return {
+        "network": f"convnet{_depth(spec)}-w32-in",
+        "networks": 3,
+        "network_ages": [20, 60, 200] if small else [30, 100, 300, 600],
+        "reconstruct_steps": 1200 if small else 4000,
+        "reconstruct_warmup": 100,
+        "reconstruct_batch": 96,
+        "feature_weight": 0.3,
+        "bits": 3.0 * dim,
+        "codes_from": "samples",
+        "refine_steps": 600 if small else 3000,
+        "steps": 600 if small else 2000,
+        "classes_per_step": min(10, spec.num_classes),
+        "samples_per_class": 16,
+        "real_per_class": 24,
+        "anchor_weight": 0.5,
+        "frozen_weight": 0.5,
+        "frozen_steps": 200 if small else 400,
+        "rounded_share": 0.5,
+        # A mirrored digit is another digit; whoever knows better adds flip.
+        "augmentation": "color_crop_cutout_scale_rotate",
+        **hard,
+    }
 
 
-def _decoder_options(budget: int, spec: SampleSpec, num_codes: int) -> dict[str, object]:
-    """The widest decoder whose 8-bit weights fit what the codes leave."""
+def _is_bf16_quick() -> bool:
+    """Whether this machine multiplies bfloat16 in hardware; on others float32 is quicker."""
     import torch
 
-    from gendata.generators.conv_decoder import ConvDecoder, ConvDecoderConfig
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # newer than the oldest torch that we support
+    return torch.cuda.is_available() or bool(capabilities.get("amx_bf16"))
 
-    left = budget - _OVERHEAD_BYTES - num_codes * spec.num_classes * (_LATENT_DIM + 2)
-    chosen = None
-    for width in _WIDTHS:
-        narrower = max(8, width // 2)
-        options: dict[str, object] = {
-            "class_dim": min(16, max(4, width // 4)),
-            "rank": width,
-            "widths": [width, width, narrower, max(8, narrower // 2)],
-            "depths": [2, 1],
-        }
-        with torch.device("meta"):
-            config = ConvDecoderConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})  # type: ignore[arg-type]
-            decoder = ConvDecoder(config, spec=spec, latent_dim=_LATENT_DIM)
-        if _stored_bytes(decoder) <= left:
-            chosen = options
-    if chosen is None:
+
+def _sized(spec: SampleSpec, budget: int, fewest: int) -> tuple[Choice, Choice]:
+    """The widest decoder that fits beside its share of codes, and then as many codes as fit beside it.
+
+    Shares and lengths lie between those of the Fashion-MNIST recipes of 8, 78 and 392 kB, which were tuned. They go by
+    how many images per class the budget would hold as pixels: the more, the more of it goes to codes, and to each.
+    """
+    worth = max(1.0, budget / (spec.num_classes * spec.num_pixels))
+    share = min(0.7, 0.25 + 0.075 * math.log2(worth))
+    larger = max(1.0, spec.height * spec.width / _USUAL_PIXELS)
+    textured = worth >= _TEXTURE_FROM and max(spec.height, spec.width) > _SMALL_PX
+    most = max(_MIN_CODES, min(fewest, _MAX_CODES))
+    for_codes = 2 * share * budget / spec.num_classes  # values of four bits, of one class
+    dim = round(10 * worth**0.45 * larger**0.25)
+    dim = max(_MIN_DIM, min(max(dim, int(for_codes / most)), spec.num_pixels // 4, _MAX_DIM))
+    codes = max(_MIN_CODES, min(most, int(for_codes / dim)))
+
+    def left(width: int) -> int:
+        return budget - _num_bytes(spec, *_choices(spec, width, dim=dim, codes=codes, textured=textured))
+
+    width = max((width for width in _WIDTHS if left(width) >= 0), default=_WIDTHS[0])
+    codes = min(most, codes + 2 * left(width) // (spec.num_classes * dim))
+    if codes < _MIN_CODES:
+        dim, codes = _MIN_DIM, _MIN_CODES
+    if left(width) < 0:
+        least = budget - left(width)
         raise RecipeError(
             f"{budget} bytes hold no generator for {spec.num_classes} classes of {spec.shape}",
-            expected="a larger budget",
-            remedy="Raise --bytes.",
+            expected=f"at least {least}",
+            remedy=f"Raise --bytes (max_bytes) to {least} or more.",
         )
-    return chosen
+    return _choices(spec, width, dim=dim, codes=codes, textured=textured)
 
 
-def _stored_bytes(decoder: object) -> int:
-    """8-bit weights with a 2-byte scale per row, 2-byte biases."""
-    from torch import nn
+def _choices(spec: SampleSpec, width: int, *, dim: int, codes: int, textured: bool) -> tuple[Choice, Choice]:
+    from gendata.generators.conv_decoder import places_of
 
-    assert isinstance(decoder, nn.Module)
-    return sum(p.numel() + 2 * len(p) if p.dim() > 1 else 2 * p.numel() for p in decoder.parameters())
+    generator: dict[str, object] = {
+        "class_dim": min(16, max(4, width // 4)),
+        "rank": round(width * 4 / 3),
+        "widths": [width, width, max(8, width // 2), max(8, width // 4)],
+        "depths": [2 if width >= _DEEP_FROM else 1, 1],
+        "antialias": True,
+    }
+    latent: dict[str, object] = {"dim": dim, "codes": codes, "neighbours": min(4, codes - 1), "frozen": "codes"}
+    num_noise = _NOISE_MAPS * math.prod(places_of(spec)) if textured else 0
+    if 0 < num_noise <= _MAX_NOISE:
+        generator["noise"], latent["noise"] = _NOISE_MAPS, num_noise
+    return Choice(name="conv-decoder", options=generator), Choice(name="codebook", options=latent)
+
+
+def _num_bytes(spec: SampleSpec, generator: Choice, latent: Choice) -> int:
+    """What the artifact would cost."""
+    import torch
+
+    from gendata.artifact.draft import stored_bytes
+
+    with torch.device("meta"):
+        config = LATENTS.config(latent.name, latent.options, where=latent.name)
+        law = LATENTS.load(latent.name)(config, num_classes=spec.num_classes)
+        config = GENERATORS.config(generator.name, generator.options, where=generator.name)
+        decoder = GENERATORS.load(generator.name)(config, spec=spec, latent_dim=law.dim)
+    return stored_bytes(decoder, law, storage=_STORAGE)

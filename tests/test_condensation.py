@@ -12,7 +12,7 @@ from gendata import condensation
 from gendata.condensation import stage_training
 from gendata.errors import ArtifactError, IntegrityError, RecipeError, SourceError
 
-RECIPE = "digits/generative-demo"
+RECIPE = "digits/generative-16kb"
 TINY = (
     "method.options.networks=1",
     "method.options.network_ages=[2, 6]",
@@ -226,7 +226,8 @@ def test_own_images_condense_without_their_path_reaching_the_artifact(tmp_path):
     from gendata.proposal import propose_recipe
 
     recipe = propose_recipe(tmp_path / "secret-place" / "pets", max_bytes=12_000, ipc=3)
-    recipe.method.options.update(networks=1, network_ages=[3], reconstruct_steps=5, steps=3)
+    few = {"reconstruct_steps": 5, "refine_steps": 2, "steps": 3, "frozen_steps": 2}
+    recipe.method.options.update(networks=1, network_ages=[3], **few)
     artifact = condensation.condense(recipe, out=tmp_path / "out")
     assert artifact.artifact_bytes <= 12_000
     assert artifact.spec.classes == ("cat", "dog")
@@ -239,3 +240,28 @@ def test_a_proposal_for_a_folder_that_is_not_there_is_one_clear_error():
 
     with pytest.raises((RecipeError, SourceError), match="no such folder"):
         propose_recipe("./nowhere")
+
+
+@pytest.mark.parametrize("max_bytes", [3_000, 16_000, 90_000])
+def test_a_proposal_costs_what_it_was_allowed_and_little_less_where_the_data_fill_it(tmp_path, max_bytes):
+    from gendata.proposal import propose_recipe
+
+    few = ("networks=1", "network_ages=[3]", "reconstruct_steps=5", "refine_steps=2", "steps=2", "frozen_steps=2")
+    overrides = tuple(f"method.options.{option}" for option in (*few, "reconstruct_warmup=1"))
+    recipe = propose_recipe("digits", max_bytes=max_bytes, ipc=12, overrides=overrides)
+    artifact = condensation.condense(recipe, out=tmp_path / "out")
+    most_codes = 112  # of the rarest digit, what is held out left aside
+    assert artifact.artifact_bytes <= max_bytes
+    assert artifact.artifact_bytes > 0.9 * max_bytes or recipe.latent.options["codes"] == most_codes
+    assert artifact.max_ipc >= 12 or recipe.latent.options["codes"] < 12
+
+
+def test_a_budget_below_every_generator_is_told_the_least_that_would_do():
+    from gendata.proposal import propose_recipe
+
+    with pytest.raises(RecipeError, match="hold no generator") as error:
+        propose_recipe("digits", max_bytes=1_000)
+    least = int(error.value.expected.rpartition(" ")[2])
+    assert propose_recipe("digits", max_bytes=least).latent.options["codes"] >= 2
+    with pytest.raises(RecipeError, match="hold no generator"):
+        propose_recipe("digits", max_bytes=least - 1)

@@ -256,7 +256,7 @@ def test_the_digest_does_not_depend_on_the_order_or_spelling_of_the_file() -> No
 
 
 def test_an_option_younger_than_an_artifact_leaves_it_of_the_same_recipe() -> None:
-    recipe = load_recipe("digits/generative-demo").resolved()
+    recipe = load_recipe("digits/generative-16kb").resolved()
     recorded = msgspec.to_builtins(recipe)
     assert recorded["method"]["options"].pop("frozen_steps") == 0
 

@@ -39,7 +39,7 @@ from gendata.artifact.modules import (
 )
 from gendata.artifact.probes import make_probes
 from gendata.artifact.space import Space, Whitener
-from gendata.artifact.storage import StorageDtype, storage_for
+from gendata.artifact.storage import StorageDtype, entry_for, storage_for
 from gendata.artifact.weights import write_weights
 from gendata.errors import ArtifactError
 from gendata.generators.generator import Generator
@@ -50,6 +50,7 @@ from gendata.recipe import STORAGES, Recipe
 from gendata.spec import SampleSpec, SourceFacts
 
 _MAX_PREVIEW_BYTES = 16 << 20
+_MAX_PACKED_HEADER_BYTES = 128
 _SUM_TOLERANCE = 1e-2  # of a row of probabilities; float16 rounds a thousand of them that far
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -156,10 +157,28 @@ def _with_probes(
     return seal(fields), {**files, layout.PROBES: probes_file}
 
 
+def stored_bytes(generator: Generator, law: LatentLaw, *, storage: str) -> int:
+    """What a packed artifact of these two, with hard labels, would cost; they may be on the meta device.
+
+    Up to 64 bytes too many: of the file's header only the greatest length is known before it is written.
+    """
+    state = _named_state(generator, law)
+    fine = {f"generator.{name}" for name in generator.pixel_weights}
+    entries = (
+        entry_for(name, tensor, storage_for(tensor, _storage(storage), writes_pixels=name in fine))
+        for name, tensor in state.items()
+    )
+    return _MAX_PACKED_HEADER_BYTES + sum(entry.num_bytes for entry in entries)
+
+
+def _named_state(generator: Generator, law: LatentLaw) -> dict[str, Tensor]:
+    state = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
+    return state | {f"latent.{name}": tensor for name, tensor in law.state_dict().items()}
+
+
 def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
     storage, of_law = _storage(draft.storage), _storage(draft.latent_storage or draft.storage)
-    state = {f"generator.{name}": tensor for name, tensor in draft.generator.state_dict().items()}
-    state |= {f"latent.{name}": tensor for name, tensor in draft.law.state_dict().items()}
+    state = _named_state(draft.generator, draft.law)
     if draft.soft_labels is not None:
         state[SOFT_LABELS] = _checked_labels(draft.soft_labels, draft.label_values)
     if draft.whitener is not None:

@@ -70,6 +70,12 @@ def storage_for(tensor: Tensor, storage: StorageDtype, *, writes_pixels: bool = 
     return "int8" if writes_pixels and storage in PACKED else storage
 
 
+def entry_for(name: str, tensor: Tensor, dtype: StorageDtype) -> TensorEntry:
+    """The entry of `tensor` as `dtype`; looks at its shape alone."""
+    axis = _scale_axis(tensor) if dtype in LARGEST else None
+    return TensorEntry(name=name, shape=tuple(tensor.shape), dtype=dtype, scale_axis=axis)
+
+
 def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry, Tensor]:
     """The entry and the bytes (uint8, 1-D) of `tensor`.
 
@@ -77,8 +83,7 @@ def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry,
         ArtifactError: a value is not finite, or does not fit `dtype`.
     """
     tensor = tensor.detach().cpu().contiguous()
-    axis = _scale_axis(tensor) if dtype in LARGEST else None
-    entry = TensorEntry(name=name, shape=tuple(tensor.shape), dtype=dtype, scale_axis=axis)
+    entry = entry_for(name, tensor, dtype)
     if (dtype == "u8") != (tensor.dtype == torch.uint8) or not (tensor.is_floating_point() or dtype == "u8"):
         raise ArtifactError(
             f"tensor {name!r} is {tensor.dtype}, its storage {dtype}", expected="floats, or uint8 as u8"

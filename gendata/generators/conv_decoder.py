@@ -53,6 +53,20 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ValueError(f"noise must be 0 to 64, got {self.noise}")
 
 
+def places_of(spec: SampleSpec, *, pixels_per_place: int = 2) -> tuple[int, int]:
+    """Rows and columns of the finest level: of what the head reads, and of one map of noise."""
+    base, num_levels = _grid(spec, pixels_per_place)
+    return base[0] * 2 ** (num_levels - 1), base[1] * 2 ** (num_levels - 1)
+
+
+def _grid(spec: SampleSpec, pixels_per_place: int) -> tuple[tuple[int, int], int]:
+    """Rows and columns of the coarsest level, and how many levels there are."""
+    doublings = math.ceil(math.log2(max(spec.height, spec.width) / _LARGEST_BASE_PX))
+    num_levels = max(1, doublings - int(math.log2(pixels_per_place)) + 1)
+    scale = 2 ** (num_levels - 1) * pixels_per_place
+    return (math.ceil(spec.height / scale), math.ceil(spec.width / scale)), num_levels
+
+
 class ConvDecoder(Generator):
     """Low-rank stem, convolutions modulated by (z, class embedding), pixel shuffle to full resolution.
 
@@ -77,13 +91,10 @@ class ConvDecoder(Generator):
 
     def __init__(self, config: ConvDecoderConfig, *, spec: SampleSpec, latent_dim: int) -> None:
         super().__init__(config, spec=spec, latent_dim=latent_dim)
-        doublings = math.ceil(math.log2(max(spec.height, spec.width) / _LARGEST_BASE_PX))
-        num_levels = max(1, doublings - int(math.log2(config.pixels_per_place)) + 1)
-        scale = 2 ** (num_levels - 1) * config.pixels_per_place
-        self.base = (math.ceil(spec.height / scale), math.ceil(spec.width / scale))
+        self.base, num_levels = _grid(spec, config.pixels_per_place)
         widths = _repeated(config.widths, num_levels)
         depths = _repeated(config.depths, num_levels)
-        places = (self.base[0] * 2 ** (num_levels - 1), self.base[1] * 2 ** (num_levels - 1))
+        places = places_of(spec, pixels_per_place=config.pixels_per_place)
         num_maps = 0 if config.noise is msgspec.UNSET else config.noise
         self.num_noise = num_maps * places[0] * places[1]
         self.code_dim = latent_dim - self.num_noise

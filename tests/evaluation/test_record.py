@@ -146,7 +146,7 @@ def codebook(name: str, tmp_path: Path, *more: str) -> gendata.CondensedArtifact
     latent = ["latent.options.codes=4", "latent.options.frozen=codes"]
     chosen = [f"method.options.{field}={value}" for field, value in options.items()]
     overrides = ("generator.options.widths=[8]", *latent, *chosen, *more)
-    return gendata.condense("digits/generative-demo", out=tmp_path / name, overrides=overrides)
+    return gendata.condense("digits/generative-16kb", out=tmp_path / name, overrides=overrides)
 
 
 def test_rows_of_stored_images_are_kept_where_the_images_are_the_same_and_told_with_the_new_bytes(

@@ -75,7 +75,7 @@ def test_a_run_with_every_term_and_a_learned_sampler_that_dies_ends_with_the_sam
         "samples_per_class": 4, "real_per_class": 6, "pool": "interpolated", "losses": [*terms, learned],
     }  # fmt: skip
     recipe = msgspec.structs.replace(
-        load_recipe("digits/generative-demo", overrides=("generator.options.widths=[8]", "latent.options.codes=4")),
+        load_recipe("digits/generative-16kb", overrides=("generator.options.widths=[8]", "latent.options.codes=4")),
         method=Choice(name="generative", options=options),
     )
 
@@ -103,7 +103,7 @@ REFINED = {
 def refined(**options: Any) -> Recipe:
     return msgspec.structs.replace(
         load_recipe(
-            "digits/generative-demo",
+            "digits/generative-16kb",
             overrides=(
                 "generator.options.widths=[8]",
                 "generator.options.antialias=true",
@@ -349,7 +349,7 @@ def test_sets_that_do_not_rise_or_that_no_codes_make_are_refused(tmp_path: Path,
 
 
 def test_a_law_without_the_noise_that_the_generator_takes_is_refused_before_training() -> None:
-    recipe = load_recipe("digits/generative-demo", overrides=("generator.options.noise=2", "latent.options.noise=30"))
+    recipe = load_recipe("digits/generative-16kb", overrides=("generator.options.noise=2", "latent.options.noise=30"))
     with pytest.raises(ArtifactError, match="draws 30 values of noise, the generator takes 32"):
         condensation.plan(recipe)
 
