@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -522,3 +523,24 @@ def test_sizes_are_read_with_their_unit(text: str, size: int) -> None:
 def test_what_is_no_size_is_a_usage_error(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_bytes(text)
+
+
+def test_an_interrupted_run_says_that_the_same_command_goes_on(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gendata",
+        "recipe",
+        "run",
+        "digits/generative-demo",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert "pool: at step 1" in run.stderr.readline()
+        run.send_signal(signal.SIGINT)
+        told = run.stderr.read()
+    assert run.returncode == 130
+    assert told == "Interrupted. What trains goes on when the same command is given again.\n"
+    assert (tmp_path / "out.run").is_dir()

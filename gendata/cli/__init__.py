@@ -19,6 +19,8 @@ from gendata.cli.arguments import JsonOption
 from gendata.cli.printing import fault_text, print_facts, print_json
 from gendata.errors import GendataError
 
+_INTERRUPTED = 130  # typer's exit code after Ctrl-C
+
 app = typer.Typer(
     name="gendata",
     no_args_is_help=True,
@@ -35,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except GendataError as error:
         typer.echo(fault_text(error), err=True)
         sys.exit(2)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            typer.echo("Interrupted. What trains goes on when the same command is given again.", err=True)
+        raise
     sys.exit(0)
 
 
