@@ -22,7 +22,8 @@ _DEEP_FROM = 32  # widths that are worth a second convolution on the coarsest le
 _MIN_CODES, _MAX_CODES = 2, 1024
 _MIN_DIM, _MAX_DIM = 4, 256
 _USUAL_PIXELS = 784  # per channel and image; larger images get longer codes
-_SMALL_PX = 16  # per side; such images learn in fewer steps, and have no texture
+_SMALL_PX = 16  # per side; such images have no texture
+_FEWEST_STEPS, _MOST_STEPS, _IMAGES_PER_STEP = 1200, 4000, 3  # of reconstructing: 30 passes or more over few images
 _TEXTURE_FROM = 5  # images per class that the budget would hold as pixels
 _NOISE_MAPS, _MAX_NOISE = 2, 8192
 _HARD_FROM = 500  # codes per class, from which hard images are worth a larger share
@@ -74,7 +75,7 @@ def propose_recipe(
         source=choice,
         generator=generator,
         latent=latent,
-        method=Choice(name="generative", options=_method_options(spec, latent)),
+        method=Choice(name="generative", options=_method_options(spec, latent, num_images=len(fit.y))),
         artifact=ArtifactPlan(ipc=ipc, storage=_STORAGE),
         precision="bf16" if _is_bf16_quick() else "f32",
     )
@@ -120,29 +121,29 @@ def _depth(spec: SampleSpec) -> int:
     return max(1, min(6, round(math.log2(side / 4))))
 
 
-def _method_options(spec: SampleSpec, latent: Choice) -> dict[str, object]:
-    """Those of `fashion-mnist/generative-78kb`, with many codes of `-392kb`; half to a quarter of their steps."""
-    small = max(spec.height, spec.width) <= _SMALL_PX
+def _method_options(spec: SampleSpec, latent: Choice, *, num_images: int) -> dict[str, object]:
+    """Those of `fashion-mnist/generative-78kb`, with many codes of `-392kb`; at most two thirds of their steps."""
+    steps = max(_FEWEST_STEPS, min(_MOST_STEPS, num_images // _IMAGES_PER_STEP))
     num_codes, dim = latent.options["codes"], latent.options["dim"]
     hard = {"hardness": 4.0, "losses": _LOSSES_OF_HARD} if num_codes >= _HARD_FROM else {}
     return {
         "network": f"convnet{_depth(spec)}-w32-in",
         "networks": 3,
-        "network_ages": [20, 60, 200] if small else [30, 100, 300, 600],
-        "reconstruct_steps": 1200 if small else 4000,
+        "network_ages": [20, 60, 200] if steps == _FEWEST_STEPS else [30, 100, 300, 600],
+        "reconstruct_steps": steps,
         "reconstruct_warmup": 100,
         "reconstruct_batch": 96,
         "feature_weight": 0.3,
         "bits": 3.0 * dim,
         "codes_from": "samples",
-        "refine_steps": 600 if small else 3000,
-        "steps": 600 if small else 2000,
+        "refine_steps": steps * 2 // 3,
+        "steps": steps // 2,
         "classes_per_step": min(10, spec.num_classes),
         "samples_per_class": 16,
         "real_per_class": 24,
         "anchor_weight": 0.5,
         "frozen_weight": 0.5,
-        "frozen_steps": 200 if small else 400,
+        "frozen_steps": max(200, steps // 10),
         "rounded_share": 0.5,
         # A mirrored digit is another digit; whoever knows better adds flip.
         "augmentation": "color_crop_cutout_scale_rotate",
@@ -154,8 +155,8 @@ def _is_bf16_quick() -> bool:
     """Whether this machine multiplies bfloat16 in hardware; on others float32 is quicker."""
     import torch
 
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # newer than the oldest torch that we support
-    return torch.cuda.is_available() or bool(capabilities.get("amx_bf16"))
+    told = getattr(torch.cpu, "get_capabilities", None)  # newer than the oldest torch that we support
+    return torch.cuda.is_available() or bool(told and told().get("amx_bf16"))
 
 
 def _sized(spec: SampleSpec, budget: int, fewest: int) -> tuple[Choice, Choice]:
