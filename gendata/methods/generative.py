@@ -58,6 +58,7 @@ from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
 from gendata.methods.unrolled_students import UnrolledStudents
 
+_SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
@@ -263,6 +264,8 @@ class Generative(Method):
     def _feature_distance(self, out: Tensor, x: Tensor, rng: torch.Generator) -> Tensor:
         """Mean absolute difference of the first two blocks' outputs, in real deviations."""
         network = self.pool.trained(rng)
+        if self.config.feature_window < 1:
+            out, x = _windows([out, x], self.config.feature_window, rng)
         outs = network.block_outputs(self.real.normalised(out))
         with torch.no_grad():
             targets = network.block_outputs(self.real.normalised(x))
@@ -429,6 +432,14 @@ def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:
             where="method generative",
             remedy="Set reconstruct_warmup to 100, or lower reconstruct_lr; then run again with another --out.",
         )
+
+
+def _windows(images: Sequence[Tensor], share: float, rng: torch.Generator) -> list[Tensor]:
+    """The same part of each (N, C, H, W), `share` of a side. It goes on at the other edge: all pixels are as likely."""
+    sides = images[0].shape[2:]
+    shifts = [-int(torch.randint(side, (), generator=rng)) for side in sides]
+    height, width = (max(min(side, _SMALLEST_WINDOW_PX), round(share * side)) for side in sides)
+    return [torch.roll(x, shifts, dims=(2, 3))[:, :, :height, :width] for x in images]
 
 
 def _pixel_distance(out: Tensor, x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from gendata.condensation.job import Job
 from gendata.condensation.stage_training import StageTraining
 from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import ArtifactError, RecipeError, SpecError
+from gendata.methods.generative import _windows
 from gendata.networks import build_network
 from gendata.recipe import Choice, Recipe, load_recipe
 from gendata.registry import LOSSES, METHODS
@@ -453,3 +454,32 @@ def test_a_warm_up_reaches_the_rate_step_by_step() -> None:
         training._step()
         rates.append(training.optimiser.param_groups[0]["lr"] / stage.lr)
     assert rates[:3] == pytest.approx([0.25, 0.5, 0.75], abs=0.01) and min(rates[3:]) > 0.9
+
+
+def test_windows_show_the_same_place_of_both_images_and_every_pixel_as_often() -> None:
+    place = torch.arange(32 * 48, dtype=torch.float32).reshape(1, 1, 32, 48)
+    rng, seen = torch.Generator().manual_seed(0), torch.zeros(32 * 48)
+    for _ in range(2000):
+        a, b = _windows([place, place + 0.5], 0.5, rng)
+        assert a.shape == (1, 1, 16, 24) and torch.equal(a + 0.5, b)
+        assert torch.equal(torch.diff(a[0, 0], dim=1).remainder(48), torch.ones(16, 23))
+        seen[a.long().flatten()] += 1
+    assert seen.min() > 0.7 * seen.mean() and seen.max() < 1.3 * seen.mean()
+    assert _windows([place], 0.01, rng)[0].shape[2:] == (16, 16)  # what a network can still pool
+    assert _windows([place[:, :, :8, :8]], 0.5, rng)[0].shape[2:] == (8, 8)
+
+
+def test_features_are_compared_in_windows_where_a_recipe_says_so(tmp_path: Path) -> None:
+    def weights(**options: Any) -> bytes:
+        out = tmp_path / "-".join(map(str, options.values()))
+        condensation.condense(refined(feature_weight=0.3, **options), out=out)
+        return (out / "generator.safetensors").read_bytes()
+
+    # Digits have 8 x 8 pixels, the least a window has: it is the whole image, another part of it first each time.
+    assert weights(feature_window=0.5) != weights(feature_window=1.0)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
+def test_a_window_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(RecipeError, match="feature_window must be above 0"):
+        METHODS.config("generative", {"feature_window": share}, where="method")
