@@ -127,8 +127,12 @@ def with_reference(recipe: str, name: str, artifact: CondensedArtifact) -> str:
 
 
 def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
+    from gendata.evaluation.protocols import get_protocol
+
     chosen = row["mode"].partition("(")[0] if row["row"] == "artifact" else row["row"]
     command = f"gendata evaluate {name} --protocol {row['protocol']} --rows {chosen} --runs {row['n']}"
+    if row["network"] != get_protocol(row["protocol"]).network:
+        command += f" --networks {row['network']}"
     machine = row["hardware"]
     parts = (f"{machine['cpus']} x {machine['processor']}", machine["cpu_capability"], *machine["accelerators"])
     told = {
