@@ -23,7 +23,7 @@ _MIN_CODES, _MAX_CODES = 2, 1024
 _MIN_DIM, _MAX_DIM = 4, 256
 _USUAL_PIXELS = 784  # per channel and image; larger images get longer codes
 _SMALL_PX = 16  # per side; such images have no texture
-_WINDOWS_FROM_PX = 32  # per side; in larger images features are compared in windows, at less cost
+_WHOLE_PX = 32  # per side, up to which features are compared over the whole image; windows were not tried below
 _FEWEST_STEPS, _MOST_STEPS, _IMAGES_PER_STEP = 1200, 4000, 3  # of reconstructing: 30 passes or more over few images
 _TEXTURE_FROM = 5  # images per class that the budget would hold as pixels
 _NOISE_MAPS, _MAX_NOISE = 2, 8192
@@ -127,7 +127,7 @@ def _method_options(spec: SampleSpec, latent: Choice, *, num_images: int) -> dic
     steps = max(_FEWEST_STEPS, min(_MOST_STEPS, num_images // _IMAGES_PER_STEP))
     num_codes, dim = latent.options["codes"], latent.options["dim"]
     hard = {"hardness": 4.0, "losses": _LOSSES_OF_HARD} if num_codes >= _HARD_FROM else {}
-    window = {"feature_window": 0.5} if min(spec.height, spec.width) >= _WINDOWS_FROM_PX else {}
+    window = {"feature_window": 0.5} if min(spec.height, spec.width) > _WHOLE_PX else {}
     return {
         "network": f"convnet{_depth(spec)}-w32-in",
         "networks": 3,

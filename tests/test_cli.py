@@ -263,11 +263,13 @@ def test_info_tells_results_in_percent_and_which_are_not_sealed(capsys: pytest.C
     artifact = open_named("digits", also=[EVALUATIONS])
     print_evaluations(artifact.evaluations(), artifact_id=artifact.artifact_id)
     sealed = capsys.readouterr().out
-    assert "95.3 ± 0.1" in sealed and "sealed" not in sealed
+    fresh = next(row for row in artifact.evaluations() if row["mode"] == "fresh-matched")
+    spread = f"± {100 * fresh['std']:.1f}"
+    assert f"{100 * fresh['mean']:.1f} {spread}" in sealed and "sealed" not in sealed
     changed = [{**row, "mean": 0.999, "mode": "\x1b[31mfresh"} for row in artifact.evaluations()]
     print_evaluations([*changed, {}], artifact_id=artifact.artifact_id)
     shown = capsys.readouterr().out
-    assert "99.9 ± 0.1, not sealed" in shown and "\x1b" not in shown
+    assert f"99.9 {spread}, not sealed" in shown and "\x1b" not in shown
     assert shown.splitlines()[-1].split()[0] == "?"
 
 

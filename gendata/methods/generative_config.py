@@ -60,9 +60,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reconstruct_lr: float = 2.0e-3
     reconstruct_warmup: int = 0  # steps over which that rate is reached; wide generators may go black without
     feature_weight: float = 0.5  # of reconstructing features beside pixels
-    # Side of the window in which features are compared, of the image's, at another place in every step. Networks with
-    # instance norm see a dull image as they should where one glaring spot spoils its statistics, and such a spot pays
-    # for itself; in windows it seldom does, and the networks see fewer pixels. 1: the whole image.
+    # Side of the window, as a share of the image's, in which features are compared, at another place in every step. One
+    # glaring spot shifts the statistics of instance norm, which makes the features of a dull image resemble real ones
+    # (the droplets of StyleGAN, Karras et al. 2020); most windows do not see it. 1: the whole image.
     feature_window: float = 1.0
     bits: float = 25.0  # rate of the latent code, bits per image
     rate_weight: float = 2.0e-3  # per nat of distance from that rate
