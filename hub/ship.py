@@ -134,7 +134,10 @@ def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
     if row["network"] != get_protocol(row["protocol"]).network:
         command += f" --networks {row['network']}"
     machine = row["hardware"]
-    parts = (f"{machine['cpus']} x {machine['processor']}", machine["cpu_capability"], *machine["accelerators"])
+    threads = machine.get("torch_threads")  # none: a row of before, or not of a CPU
+    parts = [f"{machine['cpus']} x {machine['processor']}", machine["cpu_capability"], *machine["accelerators"]]
+    if threads:
+        parts.append(f"{threads} torch thread{'' if threads == 1 else 's'}")
     told = {
         "row": row["row"],
         "mode": row["mode"],

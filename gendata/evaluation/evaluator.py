@@ -155,6 +155,7 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
         fingerprint=subject.source.fingerprint,
         seed=conditions.seed,
         device=str(benches[0].device),
+        threads=benches[0].threads if benches[0].device.type == "cpu" else None,
         environment=environment(),
         rows=tuple(measured),
         skipped={name: error.what for name, error in faults.items()},

@@ -115,6 +115,7 @@ def _circumstances(report: Report) -> dict[str, Any]:
     """Without which a number can be neither repeated nor compared."""
     facts = report.environment
     packages = facts.get("packages", {})
+    hardware = {name: facts.get(name) for name in ("processor", "cpus", "cpu_capability", "accelerators")}
     return {
         "ipc": report.ipc,
         "seed": report.seed,  # of the evaluation: `seeds`, one per network, follow from it
@@ -122,7 +123,7 @@ def _circumstances(report: Report) -> dict[str, Any]:
         "fingerprint": report.fingerprint,
         "device": report.device,
         "versions": {"gendata": facts.get("gendata"), "torch": packages.get("torch")},
-        "hardware": {name: facts.get(name) for name in ("processor", "cpus", "cpu_capability", "accelerators")},
+        "hardware": hardware | {"torch_threads": report.threads},
     }
 
 

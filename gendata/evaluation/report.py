@@ -51,6 +51,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str  # of the source
     seed: int
     device: str
+    threads: int | None = None  # of torch in each process that trained, on a CPU; how many decides the last bits
     environment: dict[str, Any]
     rows: tuple[Row, ...]
     skipped: dict[str, str] = {}  # row -> why it could not be measured

@@ -25,6 +25,7 @@ from gendata.importers.data_set import (
 )
 from gendata.importers.layout import GeneratorFound, ImageSet
 from gendata.importers.side_labels import with_soft_labels
+from gendata.importers.unsaid import Unsaid
 from gendata.importers.values import check_finite, check_pixels, factor_of, fitted, space_of, stored_values
 from gendata.importers.wanted import Wanted
 from gendata.latents.law import LatentLaw
@@ -50,17 +51,23 @@ def bank_draft(found: ImageSet, *, layout: str, wanted: Wanted, where: str) -> D
     """
     found = with_soft_labels(found, wanted)
     name = source_name(found.source, wanted)
-    classes = classes_of(found.classes, name, wanted, where=where)
+    unsaid = Unsaid()
+    with unsaid:
+        classes = classes_of(found.classes, name, wanted, where=where)
+    with unsaid:
+        space = space_of(found, wanted, where=where)
+    with unsaid:
+        normalisation = normalisation_of(found.statistics, name, found.images.shape[1], wanted, where=where)
+    unsaid.check()
     table = arranged(found, num_classes=len(classes), wanted=wanted, where=where)
     spec = spec_of(table.images.shape[2:], classes, name, where=where)
     check_finite(table.images, where=where)
-    space, factor = space_of(found, wanted, where=where), factor_of(found.factor, wanted, where=where)
+    factor = factor_of(found.factor, wanted, where=where)
     if space is None:
         check_pixels(table.images, wanted, where=where)
     if table.soft is not None and factor > 1:
         raise SpecError("soft labels of tiles", where=where, expected="--factor 1, or hard labels")
     known = Known(name, classes, opened(name, wanted))
-    normalisation = normalisation_of(found.statistics, name, spec.channels, wanted, where=where)
     space, whitener = fitted(space, normalisation, known, wanted, where=where)
     bank = _bank(stored_values(table.images, space, wanted, where=where), factor, spec)
     return Draft(
@@ -98,24 +105,35 @@ def generator_draft(found: GeneratorFound, *, layout: str, wanted: Wanted, where
         SpecError: something that neither the files nor the user say.
     """
     name = source_name(found.source, wanted)
-    classes = classes_of(None, name, wanted, where=where)
+    channels = found.generator.spec.channels
+    unsaid = Unsaid()
+    with unsaid:
+        classes = classes_of(None, name, wanted, where=where)
+    with unsaid:
+        normalisation = normalisation_of(found.statistics, name, channels, wanted, where=where)
+    with unsaid:
+        ipc = _ipc_of(wanted, where=where)
+    unsaid.check()
     spec = spec_of(found.generator.spec.shape, classes, name, where=where)
-    normalisation = normalisation_of(found.statistics, name, spec.channels, wanted, where=where)
-    if wanted.ipc is None:
-        raise SpecError(
-            "a generator does not say how many images make its frozen set", where=where, expected="images per class",
-            remedy="Say it: --ipc 10.",
-        )  # fmt: skip
     config = LATENTS.config(found.latent, found.latent_options, where=found.latent)
     return Draft(
         generator_name=found.name,
         generator=found.generator,
         latent_name=found.latent,
         law=LATENTS.load(found.latent)(config, num_classes=len(classes)),
-        ipc=wanted.ipc,
+        ipc=ipc,
         training=_training(None, wanted),
         **_shared(found, layout, spec, normalisation, Known(name, classes, opened(name, wanted)), wanted),
     )
+
+
+def _ipc_of(wanted: Wanted, *, where: str) -> int:
+    if wanted.ipc is None:
+        raise SpecError(
+            "a generator does not say how many images make its frozen set", where=where, expected="images per class",
+            remedy="Say it: --ipc 10.",
+        )  # fmt: skip
+    return wanted.ipc
 
 
 def _shared(

@@ -66,13 +66,14 @@ def test_rows_are_kept_and_the_samples_stay_what_they_are(artifact: gendata.Cond
 
 
 def test_a_kept_row_says_with_what_it_was_measured(artifact: gendata.CondensedArtifact) -> None:
-    told = msgspec.structs.replace(report(artifact.artifact_id, ROW), environment=environment(), seed=4)
+    told = msgspec.structs.replace(report(artifact.artifact_id, ROW), environment=environment(), seed=4, threads=3)
     record_report(artifact.path, told)
     (row,) = gendata.open_artifact(artifact.path).evaluations()
     assert (row["seed"], row["source"], row["device"]) == (4, "digits", "cpu")
     assert row["fingerprint"] == told.fingerprint
     assert row["versions"] == {"gendata": gendata.__version__, "torch": environment()["packages"]["torch"]}
     assert {"processor", "accelerators"} <= set(row["hardware"])
+    assert row["hardware"]["torch_threads"] == 3
 
 
 def test_a_row_measured_again_takes_the_place_of_the_older_one(artifact: gendata.CondensedArtifact) -> None:

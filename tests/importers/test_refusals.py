@@ -31,6 +31,11 @@ def test_class_names_have_to_come_from_somewhere(imported, dc):
         imported(dc(), classes=("a", "a", "b"))
 
 
+def test_all_that_is_missing_is_asked_for_together(imported, dc):
+    with pytest.raises(SpecError, match=r"(?s)what the classes are called.*mean and deviation.*--classes.*--mean"):
+        imported(dc(), classes=None, mean=None, std=None)
+
+
 def test_statistics_have_to_come_from_somewhere_and_fit_the_channels(imported, dc):
     with pytest.raises(SpecError, match=r"(?s)mean and deviation of the data are not known.*--mean.*--statistics"):
         imported(dc(), mean=None, std=None)

@@ -59,8 +59,9 @@ def facts(report: Report) -> list[tuple[str, str]]:
     packages = environment.get("packages", {})
     versions = [f"gendata {environment.get('gendata')}", f"Python {environment.get('python')}"]
     versions += [f"{name} {packages[name]}" for name in ("torch", "torchvision", "numpy") if packages.get(name)]
-    hardware = [environment.get("processor") or environment.get("platform"), _cpus(environment.get("cpus"))]
+    hardware = [environment.get("processor") or environment.get("platform"), _counted(environment.get("cpus"), "CPU")]
     hardware += [environment.get("cpu_capability"), *environment.get("accelerators", ())]
+    hardware.append(_counted(report.threads, "torch thread"))
     told = [
         ("versions", ", ".join(versions)),
         ("hardware", ", ".join(str(fact) for fact in hardware if fact)),
@@ -72,8 +73,8 @@ def facts(report: Report) -> list[tuple[str, str]]:
     return [(name, plain(value)) for name, value in told]
 
 
-def _cpus(count: object) -> str:
-    return f"{count} CPUs" if count else ""
+def _counted(count: object, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}" if count else ""
 
 
 def _options(rows: Iterable[Row]) -> list[str]:
