@@ -5,7 +5,7 @@ real ones; an intra-class loss pushes samples of a class apart, an inter-class l
 of classes. Everything else here (architecture, warm start, embedding pool, latent codes, the losses' exact forms and
 weights) is ours: the paper's code and details are not public.
 
-Seven stages, of which a recipe may leave out most:
+Eight stages, of which a recipe may leave out most:
     pool         trains small classifiers on the real data and keeps snapshots of several ages: the embedders.
     reconstruct  fits the generator as the decoder of a class-conditional variational autoencoder (Kingma and Welling
                  2014; the rate is held at a target as in Burgess et al. 2018), then the latent law to the codes.
@@ -17,24 +17,26 @@ Seven stages, of which a recipe may leave out most:
     freeze       moves the codes of the frozen set, and nothing else, until that set has the features of its classes: DM
                  (Zhao and Bilen 2023), with a few numbers per image in the place of its pixels. New samples hardly
                  change.
+    gradient     moves them on until networks in training on real images would learn from that set what they learn from
+                 real images (DC, DSA, IDC; see `set_gradients`). A larger set that begins with it may follow.
     unroll       moves them on so that students that train on that set err less on real images: the gradient runs back
-                 through their training (see `unrolled_students`). A larger set that begins with it may follow.
+                 through their training (see `unrolled_students`), of larger sets too.
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
                  (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
 With `hardness` codes are rather the encodings of hard real samples, and samples are matched to a class in which these
 count more: as many steps on images that are harder on average teach more, as long as these are many. The stages
-freeze and unroll go by all real samples evenly.
+freeze, gradient and unroll go by all real samples evenly.
 
-The last share of the steps of refine, match, freeze and unroll computes with weights and codes rounded as they will be
-stored.
+The last share of the steps of refine, match, freeze, gradient and unroll computes with weights and codes rounded as
+they will be stored.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -56,12 +58,14 @@ from gendata.methods.generative_config import GenerativeConfig
 from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
-from gendata.methods.unrolled_students import UnrolledStudents
+from gendata.methods.set_gradients import GradientConfig, SetGradients
+from gendata.methods.unrolled_students import UnrollConfig, UnrolledStudents
 
 _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
+_SET_STAGES = ("gradient-", "unroll-")  # and the images per class of the set that they move
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
 
 
@@ -80,7 +84,7 @@ class Generative(Method):
                 f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
             )
         trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
-        trained["unroll"] = bool(config.unroll)
+        trained |= {"gradients": bool(config.gradients), "unroll": bool(config.unroll)}
         for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
             if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
                 raise SpecError(
@@ -111,6 +115,10 @@ class Generative(Method):
                 num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
         self._dsa = Dsa(strategy=config.augmentation)
+        self.gradients = nn.ModuleList(
+            SetGradients(entry, network=config.network, real=real, augment=self._dsa, seed=seed)
+            for entry in config.gradients
+        )
         self.students = nn.ModuleList(
             UnrolledStudents(entry, network=config.network, real=real, augment=self._dsa, seed=seed)
             for entry in config.unroll
@@ -132,13 +140,16 @@ class Generative(Method):
             Stage(name="refine", num_steps=c.refine_steps, lr=c.refine_lr, betas=(0.9, 0.99)),
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
-            *(
-                Stage(name=f"unroll-{ipc}", num_steps=entry.steps, lr=entry.lr)
-                for ipc, entry in zip(self._unrolled_sizes(), c.unroll, strict=True)
-            ),
+            *self._stages_of("gradient", c.gradients),
+            *self._stages_of("unroll", c.unroll),
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
+
+    def _stages_of(self, name: str, sets: Sequence[GradientConfig | UnrollConfig]) -> Iterator[Stage]:
+        """One for each set whose codes are moved."""
+        for ipc, entry in zip(self._sizes(sets), sets, strict=True):
+            yield Stage(name=f"{name}-{ipc}", num_steps=entry.steps, lr=entry.lr)
 
     def begin(self, stage: Stage | None) -> None:
         if stage is None or stage.name == "pool":
@@ -189,7 +200,7 @@ class Generative(Method):
     def trainable(self, stage: Stage) -> nn.Module:
         if stage.name == "pool":
             return self.pool.networks
-        if stage.name.startswith(("freeze", "unroll-")):
+        if stage.name == "freeze" or stage.name.startswith(_SET_STAGES):
             return nn.ParameterList([self.law.codes])
         if stage.name == "label":
             assert self.head is not None
@@ -217,8 +228,8 @@ class Generative(Method):
             return self._refine(weights, rng)
         if stage.name == "freeze":
             return self._freeze(weights, rng)
-        if stage.name.startswith("unroll-"):
-            return self._unroll(weights, int(stage.name.removeprefix("unroll-")), i, rank)
+        if stage.name.startswith(_SET_STAGES):
+            return self._move_set(weights, stage.name, i, rank)
         return self._match(weights, i, rng, rank)
 
     def _weights(self, *, rounded: bool) -> StepWeights:
@@ -371,26 +382,31 @@ class Generative(Method):
         z = torch.cat([codes.flatten(0, 1), law.noise_of_codes(y, slot)], dim=1)
         return weights.generate(z, y, held=held), y
 
-    # unroll
+    # gradient, unroll
 
-    def _unroll(self, weights: StepWeights, ipc: int, i: int, rank: int) -> dict[str, Tensor]:
-        sizes = self._unrolled_sizes()
-        place = sizes.index(ipc)
+    def _move_set(self, weights: StepWeights, stage: str, i: int, rank: int) -> dict[str, Tensor]:
+        """What teaches better than the images of the first `ipc` codes of every class."""
+        name, _, ipc = stage.partition("-")
+        c = self.config
+        sets, told = (c.gradients, "gradient") if name == "gradient" else (c.unroll, "real cross entropy")
+        sizes = self._sizes(sets)
+        place = sizes.index(int(ipc))
         kept = sizes[place - 1] if place else 0  # was moved before, and stays
         classes = torch.arange(len(weights.codes), device=weights.codes.device)
-        codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept:ipc]], dim=1)
+        codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept : int(ipc)]], dim=1)
         x, y = self._stored(weights, codes, classes, held=True)
-        students = self.students[place]
-        assert isinstance(students, UnrolledStudents)
-        return {"real cross entropy": students.loss(x, y, i, rank=rank)}
+        judge = (self.gradients if name == "gradient" else self.students)[place]
+        assert isinstance(judge, SetGradients | UnrolledStudents)
+        return {told: judge.loss(x, y, i, rank=rank)}
 
-    def _unrolled_sizes(self) -> list[int]:
-        """Images per class of the stored sets that `unroll` moves, one after the other."""
-        sizes = [entry.ipc or self.ipc for entry in self.config.unroll]
+    def _sizes(self, sets: Sequence[GradientConfig | UnrollConfig]) -> list[int]:
+        """Images per class of the stored sets that are moved, one after the other."""
+        sizes = [entry.ipc or self.ipc for entry in sets]
         most = self.law.codes.shape[1] if isinstance(self.law, Codebook) else 0
         if sizes != sorted(set(sizes)) or max(sizes, default=0) > most:
+            name = "unroll" if sets is self.config.unroll else "gradients"
             raise SpecError(
-                f"sets of {sizes} images per class", where="method generative: unroll",
+                f"sets of {sizes} images per class", where=f"method generative: {name}",
                 expected=f"sizes that rise, up to the {most} codes of a class",
             )  # fmt: skip
         return sizes

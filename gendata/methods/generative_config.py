@@ -12,6 +12,7 @@ from gendata.losses.objective import Term
 from gendata.methods.code_order import FrozenChoice
 from gendata.methods.embedding_pool import PoolKind
 from gendata.methods.latent_fit import CodeOrigin
+from gendata.methods.set_gradients import GradientConfig
 from gendata.methods.unrolled_students import UnrollConfig
 
 _MAX_BATCH = 65536
@@ -92,8 +93,10 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     frozen_steps: int = 0  # on the codes of the frozen set alone, to stand for its class; needs `frozen: codes`
     frozen_lr: float = 0.02
     frozen_losses: tuple[Term, ...] = _FROZEN_LOSSES  # the frozen set is stored, not sampled: estimators are plain
-    # After that codes are moved by what students learn from the images of the first `ipc` of a class; where there are
-    # several entries each leaves alone what those before it have moved. Empty: none.
+    # After that codes are moved until networks would learn from the first `ipc` images of a class what they would
+    # from real ones; where there are several entries each leaves alone what those before it have moved. Empty: none.
+    gradients: tuple[GradientConfig, ...] = ()
+    # And last by what students do learn from them, through their training; entries as above.
     unroll: tuple[UnrollConfig, ...] = ()
 
     label_steps: int = 0  # on a head that gives every sample the soft label of the pool's oldest networks; 0: no head
@@ -102,7 +105,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     label_lr: float = 5.0e-3
     label_temperature: float = 1.0  # of the networks' answers
 
-    rounded_share: float = 0.25  # of the steps of refine, match, freeze, unroll: the last ones, as stored
+    rounded_share: float = 0.25  # of the steps of refine and all after it but label: the last ones, as stored
 
     def __post_init__(self) -> None:
         for name in (
@@ -157,8 +160,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name, given in (("label_steps", "the labels"), ("hardness", "the probabilities")):
             if getattr(self, name) and not self.networks:
                 raise ValueError(f"{name} needs networks above 0, which give {given}")
-        if len(self.unroll) > _MAX_SETS:
-            raise ValueError(f"unroll must have at most {_MAX_SETS} entries, got {len(self.unroll)}")
+        for name in ("gradients", "unroll"):
+            if len(getattr(self, name)) > _MAX_SETS:
+                raise ValueError(f"{name} must have at most {_MAX_SETS} entries, got {len(getattr(self, name))}")
         always_trained = self.networks and self.pool != "random" and not self.fresh_share
         for name in ("losses", "frozen_losses"):
             if not any(term.weight and (always_trained or not term.needs_trained) for term in getattr(self, name)):

@@ -5,7 +5,7 @@ Without augmentation it is DC (Zhao, Mopuri and Bilen 2021, arXiv:2006.05929), w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,12 @@ from gendata.errors import SpecError
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 from gendata.methods.draws import keyed_generator
+from gendata.methods.gradient_distance import distance_in_class
 from gendata.methods.method import RealData, Stage
 from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts, check_positive, siamese
 from gendata.networks import build_network
 
 _NORM_IMAGES = 16  # real images per class that batch norms take their statistics from
-_EPS = 1e-6
-
 
 # Samples per class -> image updates per network, and epochs of the network between two of them.
 PUBLISHED_LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
@@ -99,18 +98,12 @@ class GradientMatching(PixelImages):
             self._train_network(shared)
         self._freeze_norms(shared)
         rng = keyed_generator(self.seed, MATCH, i, rank)
-        weights = list(self.network.parameters())
         total = self.pixels.new_zeros(())
         for c, x_syn in enumerate(self.samples().split(self.samples_per_class)):
             augment = self._dsa.draw(rng, 1, shared=True) if self._dsa else nn.Identity()
-            real = torch.autograd.grad(self._loss(augment(self.real_batch(c, rng)), c), weights)
-            syn = torch.autograd.grad(self._loss(augment(x_syn), c), weights, create_graph=True)
-            total = total + gradient_distance(syn, real)
+            x_real = augment(self.real_batch(c, rng))
+            total = total + distance_in_class(self.network, augment(x_syn), x_real, c)
         return {"gradient": total}
-
-    def _loss(self, x: Tensor, c: int) -> Tensor:
-        logits = self.network(x).float()
-        return F.cross_entropy(logits, torch.full((len(x),), c, device=x.device))
 
     @torch.no_grad()
     def _draw_network(self, rng: torch.Generator) -> None:
@@ -142,22 +135,6 @@ class GradientMatching(PixelImages):
             rows = self._draws.indices(every, _NORM_IMAGES, rng).to(self.real.x_u8.device)
             self.network(self.real.normalised(self.real.x_u8[rows].float() / 255))
         self.network.eval()
-
-
-def gradient_distance(syn: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """Sum over layers and output units of 1 - cosine of the gradients (DC, eq. 10).
-
-    As in the published code biases and the parameters of norms do not count.
-
-    Args:
-        syn, real: gradients of one loss each, a tensor per parameter, in the same order.
-    """
-    total = syn[0].new_zeros(())
-    for g_syn, g_real in zip(syn, real, strict=True):
-        if g_syn.dim() >= 2:
-            a, b = g_syn.flatten(1), g_real.flatten(1)
-            total = total + (1 - (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + _EPS)).sum()
-    return total
 
 
 def _loops(config: GradientMatchingConfig, samples_per_class: int) -> tuple[int, int]:

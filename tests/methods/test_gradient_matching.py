@@ -8,7 +8,8 @@ import torch
 from gendata.errors import RecipeError, SpecError
 from gendata.generators.pixel_bank import PixelBank
 from gendata.latents.slot import Slot
-from gendata.methods.gradient_matching import GradientMatching, GradientMatchingConfig, gradient_distance
+from gendata.methods.gradient_distance import gradient_distance
+from gendata.methods.gradient_matching import GradientMatching, GradientMatchingConfig
 from gendata.methods.method import RealData
 from gendata.registry import METHODS
 from gendata.spec import SampleSpec

@@ -1,0 +1,120 @@
+"""A stored set is moved until networks would learn from it what they learn from real images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gendata.augmentation.dsa import Dsa
+from gendata.errors import SpecError
+from gendata.methods.draws import ClassDraws, keyed_generator
+from gendata.methods.gradient_distance import distance_in_class
+from gendata.methods.method import RealData
+from gendata.networks import build_network
+
+_MOST = {
+    "steps": 10**8, "age": 10**6, "training": 1000, "network_batch": 65536, "real_per_class": 65536, "ipc": 4096,
+}  # fmt: skip
+
+
+class GradientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of moving a stored set until its gradients point where real ones do."""
+
+    steps: int = 1000
+    ipc: int | None = None  # images per class of that set; None: of the frozen set
+    lr: float = 0.02
+    age: int = 100  # steps after which the network is drawn anew
+    training: int = 2  # steps that the network trains on real images between two of them
+    network_lr: float = 0.1  # of SGD
+    network_batch: int = 128
+    real_per_class: int = 64  # images whose gradient is met
+
+    def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= most:
+                raise ValueError(f"{name} must be 1 to {most}, got {value}")
+        for name in ("lr", "network_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+class SetGradients(nn.Module):
+    """A network in training, and how far gradients of a set of images are from those of real ones, class by class.
+
+    Source: DC (Zhao et al. 2021, arXiv:2006.05929, eq. 10) with the Siamese augmentation of DSA (arXiv:2102.08259).
+    The network trains on real images, as in IDC (Kim et al. 2022, arXiv:2205.14959). Differs from them: images change
+    through the codes that make them, under Adam; one network step of a few images stands for an epoch.
+
+    Args:
+        config: see there.
+        network: its architecture.
+        real: what the set stands for.
+        augment: of the images it trains on, and of those that are compared.
+        seed: of its first weights and of everything that is drawn.
+
+    Raises:
+        SpecError: the architecture keeps running statistics, which images of one class would spoil.
+    """
+
+    def __init__(self, config: GradientConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
+        super().__init__()
+        self.config, self._real, self._augment, self._seed, self._name = config, real, augment, seed, network
+        self.network = build_network(network, spec=real.spec, seed=seed)
+        if next(self.network.buffers(), None) is not None:
+            raise SpecError(
+                f"network {network} keeps running statistics", where="method generative: gradients",
+                expected="instance, group, layer or no norm, such as convnet3-w32-in",
+            )  # fmt: skip
+        self._draws = ClassDraws(real.y, real.spec.num_classes)
+
+    def loss(self, images: Tensor, y: Tensor, i: int, *, rank: int = 0) -> Tensor:
+        """Sum over classes of the distance of gradients, of the network as old as it is at step i.
+
+        Args:
+            images: (N, C, H, W) in [0, 1], the whole set, class-major, equally many of each class.
+            y: (N,) their classes.
+            rank: ranks see the same network, and other real images.
+        """
+        # What touches the network is drawn without the rank: it has to be the same on all of them.
+        self._age(i, keyed_generator(self._seed, "gradient network", i))
+        rng = keyed_generator(self._seed, "gradient", i, rank)
+        with torch.autocast(images.device.type, enabled=False):
+            taken = images.detach().float().requires_grad_()
+            sets = self._real.normalised(taken).split(len(images) // self._real.spec.num_classes)
+            distance = torch.stack([self._distance(x, label, rng) for label, x in enumerate(sets)]).sum()
+            (gradient,) = torch.autograd.grad(distance, taken)  # to the images alone: the network is not moved
+        along = (images * gradient).sum()
+        reported: Tensor = distance.detach() + along - along.detach()
+        return reported
+
+    def _distance(self, x: Tensor, label: int, rng: torch.Generator) -> Tensor:
+        rows = self._draws.indices(torch.tensor([label]), self.config.real_per_class, rng).to(self._real.y.device)
+        x_real = self._real.normalised(self._real.x_u8[rows].float() / 255)
+        augment = self._augment.draw(rng, 1, shared=True)
+        return distance_in_class(self.network, augment(x), augment(x_real), label)
+
+    def _age(self, i: int, rng: torch.Generator) -> None:
+        if i % self.config.age == 0:
+            self._draw(rng)
+            return
+        weights: list[Tensor] = list(self.network.parameters())
+        for _ in range(self.config.training):
+            x, y = self._real.batch(self.config.network_batch, rng)
+            augment: Callable[[Tensor], Tensor] = self._augment.draw(rng, len(x))
+            with torch.autocast(x.device.type, enabled=False):
+                error = F.cross_entropy(self.network(augment(self._real.normalised(x))), y)
+            gradients = torch.autograd.grad(error, weights)
+            with torch.no_grad():
+                torch._foreach_add_(weights, gradients, alpha=-self.config.network_lr)
+
+    @torch.no_grad()
+    def _draw(self, rng: torch.Generator) -> None:
+        """A network without any training."""
+        seed = int(torch.randint(2**31, (), generator=rng))
+        self.network.load_state_dict(build_network(self._name, spec=self._real.spec, seed=seed).state_dict())
