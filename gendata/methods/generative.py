@@ -149,7 +149,8 @@ class Generative(Method):
     def _stages_of(self, name: str, sets: Sequence[GradientConfig | UnrollConfig]) -> Iterator[Stage]:
         """One for each set whose codes are moved."""
         for ipc, entry in zip(self._sizes(sets), sets, strict=True):
-            yield Stage(name=f"{name}-{ipc}", num_steps=entry.steps, lr=entry.lr)
+            betas = (0.5, 0.99) if name == "gradient" else (0.9, 0.99)
+            yield Stage(name=f"{name}-{ipc}", num_steps=entry.steps, lr=entry.lr, betas=betas)
 
     def begin(self, stage: Stage | None) -> None:
         if stage is None or stage.name == "pool":

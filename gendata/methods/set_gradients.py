@@ -17,8 +17,10 @@ from gendata.methods.gradient_distance import distance_in_class
 from gendata.methods.method import RealData
 from gendata.networks import build_network
 
+_MOMENTUM = 0.9
 _MOST = {
-    "steps": 10**8, "age": 10**6, "training": 1000, "network_batch": 65536, "real_per_class": 65536, "ipc": 4096,
+    "steps": 10**8, "age": 10**6, "training": 1000, "network_batch": 65536, "real_per_class": 65536,
+    "set_per_class": 65536, "ipc": 4096,
 }  # fmt: skip
 
 
@@ -30,9 +32,10 @@ class GradientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     lr: float = 0.02
     age: int = 100  # steps after which the network is drawn anew
     training: int = 2  # steps that the network trains on real images between two of them
-    network_lr: float = 0.1  # of SGD
+    network_lr: float = 0.01  # of SGD with momentum 0.9
     network_batch: int = 128
     real_per_class: int = 64  # images whose gradient is met
+    set_per_class: int = 50  # images of the set in each step, the same places of every class; fewer are taken whole
 
     def __post_init__(self) -> None:
         for name, most in _MOST.items():
@@ -71,6 +74,8 @@ class SetGradients(nn.Module):
                 f"network {network} keeps running statistics", where="method generative: gradients",
                 expected="instance, group, layer or no norm, such as convnet3-w32-in",
             )  # fmt: skip
+        for number, weight in enumerate(self.network.parameters()):
+            self.register_buffer(f"momentum_{number}", torch.zeros_like(weight))
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
     def loss(self, images: Tensor, y: Tensor, i: int, *, rank: int = 0) -> Tensor:
@@ -86,8 +91,9 @@ class SetGradients(nn.Module):
         rng = keyed_generator(self._seed, "gradient", i, rank)
         with torch.autocast(images.device.type, enabled=False):
             taken = images.detach().float().requires_grad_()
-            sets = self._real.normalised(taken).split(len(images) // self._real.spec.num_classes)
-            distance = torch.stack([self._distance(x, label, rng) for label, x in enumerate(sets)]).sum()
+            sets = self._real.normalised(taken).unflatten(0, (self._real.spec.num_classes, -1))
+            slots = torch.randperm(sets.shape[1], generator=rng)[: self.config.set_per_class].to(sets.device)
+            distance = torch.stack([self._distance(x[slots], label, rng) for label, x in enumerate(sets)]).sum()
             (gradient,) = torch.autograd.grad(distance, taken)  # to the images alone: the network is not moved
         along = (images * gradient).sum()
         reported: Tensor = distance.detach() + along - along.detach()
@@ -104,6 +110,7 @@ class SetGradients(nn.Module):
             self._draw(rng)
             return
         weights: list[Tensor] = list(self.network.parameters())
+        momenta = self._momenta()
         for _ in range(self.config.training):
             x, y = self._real.batch(self.config.network_batch, rng)
             augment: Callable[[Tensor], Tensor] = self._augment.draw(rng, len(x))
@@ -111,10 +118,17 @@ class SetGradients(nn.Module):
                 error = F.cross_entropy(self.network(augment(self._real.normalised(x))), y)
             gradients = torch.autograd.grad(error, weights)
             with torch.no_grad():
-                torch._foreach_add_(weights, gradients, alpha=-self.config.network_lr)
+                torch._foreach_mul_(momenta, _MOMENTUM)
+                torch._foreach_add_(momenta, gradients)
+                torch._foreach_add_(weights, momenta, alpha=-self.config.network_lr)
 
     @torch.no_grad()
     def _draw(self, rng: torch.Generator) -> None:
         """A network without any training."""
         seed = int(torch.randint(2**31, (), generator=rng))
         self.network.load_state_dict(build_network(self._name, spec=self._real.spec, seed=seed).state_dict())
+        torch._foreach_zero_(self._momenta())
+
+    def _momenta(self) -> list[Tensor]:
+        """Of the network's parameters, in their order."""
+        return [self.get_buffer(f"momentum_{number}") for number, _ in enumerate(self.network.parameters())]

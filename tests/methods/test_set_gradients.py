@@ -85,6 +85,15 @@ def test_nothing_but_the_images_is_given_a_gradient(real: RealData) -> None:
     assert all(weight.grad is None for weight in judged.network.parameters())
 
 
+def test_a_step_takes_no_more_of_a_large_set_than_it_is_told(real: RealData) -> None:
+    images, y = first_of_each_class(real, 5)
+    judge(real, real_per_class=8, set_per_class=2).loss(images.requires_grad_(), y, 0).backward()
+    assert images.grad is not None
+    moved = images.grad.flatten(1).abs().sum(1).view(10, 5) > 0
+    assert moved.sum(1).tolist() == [2] * 10
+    assert bool((moved == moved[0]).all())
+
+
 def test_ranks_see_one_network_and_different_real_images(real: RealData) -> None:
     images, y = first_of_each_class(real, 1)
     one, two = judge(real, real_per_class=8), judge(real, real_per_class=8)
