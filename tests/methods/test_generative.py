@@ -240,7 +240,7 @@ def frozen(**options: Any) -> Recipe:
 
 
 UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
-MET = {"steps": 5, "age": 3, "real_per_class": 8, "network_batch": 16}
+MET = {"steps": 6, "age": 5, "real_per_class": 8, "network_batch": 16}
 
 
 @pytest.mark.parametrize(
