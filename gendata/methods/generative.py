@@ -116,7 +116,7 @@ class Generative(Method):
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
         self._dsa = Dsa(strategy=config.augmentation)
         self.gradients = nn.ModuleList(
-            SetGradients(entry, network=config.network, real=real, augment=self._dsa, seed=seed)
+            SetGradients(entry, network=entry.network or config.network, real=real, augment=self._dsa, seed=seed)
             for entry in config.gradients
         )
         self.students = nn.ModuleList(

@@ -30,6 +30,7 @@ class GradientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     steps: int = 1000
     ipc: int | None = None  # images per class of that set; None: of the frozen set
     lr: float = 0.02
+    network: str | None = None  # architecture; None: the method's
     age: int = 100  # steps after which the network is drawn anew
     training: int = 2  # steps that the network trains on real images between two of them
     network_lr: float = 0.01  # of SGD with momentum 0.9
