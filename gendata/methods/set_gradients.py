@@ -35,7 +35,7 @@ class GradientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     training: int = 2  # steps that the network trains on real images between two of them
     network_lr: float = 0.01  # of SGD with momentum 0.9
     network_batch: int = 128
-    real_per_class: int = 64  # images whose gradient is met
+    real_per_class: int = 256  # images whose gradient is met: with 64 it is noise that a set is moved by
     set_per_class: int = 50  # images of the set in each step, the same places of every class; fewer are taken whole
 
     def __post_init__(self) -> None:
