@@ -13,10 +13,11 @@ from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 from gendata.losses.characteristic import Characteristic, CharacteristicConfig
 from gendata.losses.embedded import embed
+from gendata.methods.bounds import check_positive
 from gendata.methods.draws import keyed_generator
 from gendata.methods.embedding_pool import EmbeddingPool
 from gendata.methods.method import RealData, Stage
-from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts, check_positive
+from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts
 
 _POOL = "pool"
 

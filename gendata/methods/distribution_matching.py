@@ -9,9 +9,10 @@ from torch import Tensor
 
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
+from gendata.methods.bounds import check_positive
 from gendata.methods.draws import keyed_generator
 from gendata.methods.method import RealData, Stage
-from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts, check_positive, siamese
+from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts, siamese
 from gendata.networks import build_network
 
 _EMBED_BATCH = 64  # real images at once: what they make stays near the processor

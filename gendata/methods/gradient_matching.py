@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from gendata.errors import SpecError
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
+from gendata.methods.bounds import check_positive
 from gendata.methods.draws import keyed_generator
 from gendata.methods.gradient_distance import distance_in_class
 from gendata.methods.method import RealData, Stage
-from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts, check_positive, siamese
+from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts, siamese
 from gendata.networks import build_network
 
 _NORM_IMAGES = 16  # real images per class that batch norms take their statistics from

@@ -17,6 +17,7 @@ from gendata.generators.generator import Generator
 from gendata.generators.multi_formation_bank import MultiFormationBank, tiles_of
 from gendata.generators.pixel_bank import PixelBank
 from gendata.latents.law import LatentLaw
+from gendata.methods.bounds import check_within
 from gendata.methods.draws import ClassDraws, keyed_generator
 from gendata.methods.method import Method, RealData, Stage
 
@@ -47,18 +48,9 @@ class PixelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             Dsa(strategy=self.augmentation)
 
 
-def check_positive(config: msgspec.Struct, *names: str) -> None:
-    """Raises ValueError unless these fields are finite and above 0."""
-    for name in names:
-        if not 0 < getattr(config, name) < math.inf:
-            raise ValueError(f"{name} must be above 0, got {getattr(config, name)}")
-
-
 def check_counts(config: msgspec.Struct, *names: str) -> None:
     """Raises ValueError unless these fields are 1 to 10**8."""
-    for name in names:
-        if not 1 <= getattr(config, name) <= _MAX_STEPS:
-            raise ValueError(f"{name} must be 1 to {_MAX_STEPS}, got {getattr(config, name)}")
+    check_within(config, dict.fromkeys(names, _MAX_STEPS))
 
 
 class PixelImages(Method):

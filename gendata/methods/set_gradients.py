@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import msgspec
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
 from gendata.errors import SpecError
+from gendata.methods.bounds import check_positive, check_within
 from gendata.methods.draws import ClassDraws, keyed_generator
 from gendata.methods.gradient_distance import distance_in_class
 from gendata.methods.method import RealData
@@ -39,13 +39,8 @@ class GradientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     set_per_class: int = 50  # images of the set in each step, the same places of every class; fewer are taken whole
 
     def __post_init__(self) -> None:
-        for name, most in _MOST.items():
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= most:
-                raise ValueError(f"{name} must be 1 to {most}, got {value}")
-        for name in ("lr", "network_lr"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        check_within(self, _MOST)
+        check_positive(self, "lr", "network_lr")
 
 
 class SetGradients(nn.Module):

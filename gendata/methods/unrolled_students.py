@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
 from gendata.errors import SpecError
+from gendata.methods.bounds import check_positive, check_within
 from gendata.methods.draws import keyed_generator
 from gendata.methods.method import RealData
 from gendata.networks import build_network
@@ -38,13 +39,8 @@ class UnrollConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     real_batch: int = 256  # real images on which a student is asked after its window
 
     def __post_init__(self) -> None:
-        for name, most in _MOST.items():
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= most:
-                raise ValueError(f"{name} must be 1 to {most}, got {value}")
-        for name in ("lr", "student_lr"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        check_within(self, _MOST)
+        check_positive(self, "lr", "student_lr")
 
 
 class UnrolledStudents(nn.Module):

@@ -12,17 +12,8 @@ from gendata.methods.gradient_distance import distance_in_class
 from gendata.methods.method import RealData
 from gendata.methods.set_gradients import GradientConfig, SetGradients
 from gendata.networks import build_network
-from gendata.recipe import Choice
-from gendata.sources.source import open_source
-from gendata.sources.statistics import pixel_statistics
 
-
-@pytest.fixture(scope="module")
-def real() -> RealData:
-    source = open_source(Choice(name="digits"))
-    train = source.split("train")
-    mean, std = pixel_statistics(train)
-    return RealData(x_u8=train.x, y=train.y, spec=source.spec, mean=mean, std=std)
+from .conftest import FirstOfEachClass
 
 
 def judge(real: RealData, *, network: str = "convnet2-w8-in", **options: int) -> SetGradients:
@@ -30,17 +21,14 @@ def judge(real: RealData, *, network: str = "convnet2-w8-in", **options: int) ->
     return SetGradients(GradientConfig(**options), network=network, real=real, augment=augment, seed=0)
 
 
-def first_of_each_class(real: RealData, per_class: int) -> tuple[Tensor, Tensor]:
-    rows = torch.cat([(real.y == c).nonzero()[:per_class, 0] for c in range(10)])
-    return real.x_u8[rows].float() / 255, real.y[rows]
-
-
 def weights_of(judged: SetGradients) -> Tensor:
     return torch.cat([weight.detach().flatten() for weight in judged.network.parameters()]).clone()
 
 
-def test_moved_images_give_unseen_networks_the_gradients_of_real_ones(real: RealData) -> None:
-    images, y = first_of_each_class(real, 1)
+def test_moved_images_give_unseen_networks_the_gradients_of_real_ones(
+    real: RealData, first_of_each_class: FirstOfEachClass
+) -> None:
+    images, y = first_of_each_class(1)
     network = build_network("convnet2-w8-in", spec=real.spec, seed=1000)
 
     def distance(x: Tensor) -> float:
@@ -60,8 +48,10 @@ def test_moved_images_give_unseen_networks_the_gradients_of_real_ones(real: Real
     assert distance(values.detach().sigmoid()) < 0.8 * distance(images)
 
 
-def test_its_network_learns_the_real_images_and_is_drawn_anew_when_it_is_old(real: RealData) -> None:
-    images, y = first_of_each_class(real, 1)
+def test_its_network_learns_the_real_images_and_is_drawn_anew_when_it_is_old(
+    real: RealData, first_of_each_class: FirstOfEachClass
+) -> None:
+    images, y = first_of_each_class(1)
     judged = judge(real, age=30, training=4, real_per_class=8)
 
     def accuracy() -> float:
@@ -76,8 +66,8 @@ def test_its_network_learns_the_real_images_and_is_drawn_anew_when_it_is_old(rea
     assert told[30] < 0.4
 
 
-def test_nothing_but_the_images_is_given_a_gradient(real: RealData) -> None:
-    images, y = first_of_each_class(real, 1)
+def test_nothing_but_the_images_is_given_a_gradient(real: RealData, first_of_each_class: FirstOfEachClass) -> None:
+    images, y = first_of_each_class(1)
     judged = judge(real, real_per_class=8)
     judged.loss(images.requires_grad_(), y, 0).backward()
     assert images.grad is not None
@@ -85,8 +75,10 @@ def test_nothing_but_the_images_is_given_a_gradient(real: RealData) -> None:
     assert all(weight.grad is None for weight in judged.network.parameters())
 
 
-def test_a_step_takes_no_more_of_a_large_set_than_it_is_told(real: RealData) -> None:
-    images, y = first_of_each_class(real, 5)
+def test_a_step_takes_no_more_of_a_large_set_than_it_is_told(
+    real: RealData, first_of_each_class: FirstOfEachClass
+) -> None:
+    images, y = first_of_each_class(5)
     judge(real, real_per_class=8, set_per_class=2).loss(images.requires_grad_(), y, 0).backward()
     assert images.grad is not None
     moved = images.grad.flatten(1).abs().sum(1).view(10, 5) > 0
@@ -94,8 +86,8 @@ def test_a_step_takes_no_more_of_a_large_set_than_it_is_told(real: RealData) -> 
     assert bool((moved == moved[0]).all())
 
 
-def test_ranks_see_one_network_and_different_real_images(real: RealData) -> None:
-    images, y = first_of_each_class(real, 1)
+def test_ranks_see_one_network_and_different_real_images(real: RealData, first_of_each_class: FirstOfEachClass) -> None:
+    images, y = first_of_each_class(1)
     one, two = judge(real, real_per_class=8), judge(real, real_per_class=8)
     losses = [[float(ranked.loss(images, y, i, rank=rank)) for i in range(3)] for rank, ranked in enumerate((one, two))]
     assert torch.equal(weights_of(one), weights_of(two))

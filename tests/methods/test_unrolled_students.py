@@ -13,17 +13,8 @@ from gendata.methods.draws import keyed_generator
 from gendata.methods.method import RealData
 from gendata.methods.unrolled_students import UnrollConfig, UnrolledStudents
 from gendata.networks import build_network
-from gendata.recipe import Choice
-from gendata.sources.source import open_source
-from gendata.sources.statistics import pixel_statistics
 
-
-@pytest.fixture(scope="module")
-def real() -> RealData:
-    source = open_source(Choice(name="digits"))
-    train = source.split("train")
-    mean, std = pixel_statistics(train)
-    return RealData(x_u8=train.x, y=train.y, spec=source.spec, mean=mean, std=std)
+from .conftest import FirstOfEachClass
 
 
 def students(real: RealData, *, network: str = "convnet2-w8-in", **options: int) -> UnrolledStudents:
@@ -31,14 +22,11 @@ def students(real: RealData, *, network: str = "convnet2-w8-in", **options: int)
     return UnrolledStudents(UnrollConfig(**options), network=network, real=real, augment=augment, seed=0)
 
 
-def drawn_set(real: RealData, per_class: int) -> tuple[Tensor, Tensor]:
-    rows = torch.cat([(real.y == c).nonzero()[:per_class, 0] for c in range(10)])
-    return real.x_u8[rows].float() / 255, real.y[rows]
-
-
-def test_the_gradient_leads_to_images_from_which_the_same_student_learns_more(real: RealData) -> None:
+def test_the_gradient_leads_to_images_from_which_the_same_student_learns_more(
+    real: RealData, first_of_each_class: FirstOfEachClass
+) -> None:
     """Measured by training the student anew, from the same first weights and draws, on images moved a little."""
-    images, y = drawn_set(real, 2)
+    images, y = first_of_each_class(2)
     fresh = students(real, network="convnet2-w8-in-swish", students=1, window=4, real_batch=128)
 
     def error(x: Tensor) -> float:
@@ -61,8 +49,10 @@ def test_the_gradient_leads_to_images_from_which_the_same_student_learns_more(re
         assert slope(direction) == pytest.approx(expected, rel=0.1)
 
 
-def test_students_are_of_different_ages_and_are_drawn_anew_when_they_are_old(real: RealData) -> None:
-    images, y = drawn_set(real, 1)
+def test_students_are_of_different_ages_and_are_drawn_anew_when_they_are_old(
+    real: RealData, first_of_each_class: FirstOfEachClass
+) -> None:
+    images, y = first_of_each_class(1)
     group = students(real, students=2, window=3, age=6, real_batch=8)
     left = []
     for i in range(8):
@@ -71,8 +61,10 @@ def test_students_are_of_different_ages_and_are_drawn_anew_when_they_are_old(rea
     assert left == [[0, 0], [0, 3], [3, 3], [3, 0], [0, 0], [0, 3], [3, 3], [3, 0]]
 
 
-def test_training_on_the_moved_images_gives_better_students(real: RealData) -> None:
-    images, y = drawn_set(real, 1)
+def test_training_on_the_moved_images_gives_better_students(
+    real: RealData, first_of_each_class: FirstOfEachClass
+) -> None:
+    images, y = first_of_each_class(1)
     group = students(real, students=4, window=10, age=80, real_batch=128)
     values = images.clone().clamp(0.02, 0.98).logit().requires_grad_()
     optimiser = torch.optim.Adam([values], lr=0.05)
