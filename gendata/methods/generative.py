@@ -5,7 +5,7 @@ real ones; an intra-class loss pushes samples of a class apart, an inter-class l
 of classes. Everything else here (architecture, warm start, embedding pool, latent codes, the losses' exact forms and
 weights) is ours: the paper's code and details are not public.
 
-Eight stages, of which a recipe may leave out most:
+Ten stages, of which a recipe may leave out most:
     pool         trains small classifiers on the real data and keeps snapshots of several ages: the embedders.
     reconstruct  fits the generator as the decoder of a class-conditional variational autoencoder (Kingma and Welling
                  2014; the rate is held at a target as in Burgess et al. 2018), then the latent law to the codes.
@@ -19,6 +19,9 @@ Eight stages, of which a recipe may leave out most:
                  change.
     gradient     moves them on until networks in training on real images would learn from that set what they learn from
                  real images (DC, DSA, IDC; see `set_gradients`). A larger set that begins with it may follow.
+    experts      trains networks on the real data and keeps what they were on the way (see `expert_trajectories`).
+    trajectory   moves the codes on until students that train on that set follow these experts (MTT; see
+                 `set_trajectories`), of larger sets too.
     unroll       moves them on so that students that train on that set err less on real images: the gradient runs back
                  through their training (see `unrolled_students`), of larger sets too.
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
@@ -26,10 +29,10 @@ Eight stages, of which a recipe may leave out most:
 
 With `hardness` codes are rather the encodings of hard real samples, and samples are matched to a class in which these
 count more: as many steps on images that are harder on average teach more, as long as these are many. The stages
-freeze, gradient and unroll go by all real samples evenly.
+freeze, gradient, experts, trajectory and unroll go by all real samples evenly.
 
-The last share of the steps of refine, match, freeze, gradient and unroll computes with weights and codes rounded as
-they will be stored.
+The last share of the steps of refine, match, freeze, gradient, trajectory and unroll computes with weights and codes
+rounded as they will be stored.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -54,19 +58,26 @@ from gendata.losses.objective import Objective
 from gendata.methods.draws import ClassDraws, draw_latents, keyed_generator
 from gendata.methods.embedding_pool import EmbeddingPool
 from gendata.methods.encoder import Encoder
+from gendata.methods.expert_trajectories import ExpertTrajectories
 from gendata.methods.generative_config import GenerativeConfig
 from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
 from gendata.methods.set_gradients import GradientConfig, SetGradients
+from gendata.methods.set_trajectories import SetTrajectories, TrajectoryConfig
 from gendata.methods.unrolled_students import UnrollConfig, UnrolledStudents
 
 _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
-_SET_STAGES = ("gradient-", "unroll-")  # and the images per class of the set that they move
+_SET_STAGES = ("gradient-", "trajectory-", "unroll-")  # and the images per class of the set that they move
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
+
+_SETS = ("gradients", "trajectories", "unroll")  # options
+_JUDGED_BY = {SetGradients: "gradient", SetTrajectories: "trajectory", UnrolledStudents: "real cross entropy"}
+_SetConfig: TypeAlias = GradientConfig | TrajectoryConfig | UnrollConfig
+_SetJudge: TypeAlias = SetGradients | SetTrajectories | UnrolledStudents
 
 
 class Generative(Method):
@@ -84,7 +95,7 @@ class Generative(Method):
                 f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
             )
         trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
-        trained |= {"gradients": bool(config.gradients), "unroll": bool(config.unroll)}
+        trained |= {name: bool(getattr(config, name)) for name in _SETS}
         for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
             if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
                 raise SpecError(
@@ -119,6 +130,15 @@ class Generative(Method):
             SetGradients(entry, network=entry.network or config.network, real=real, augment=self._dsa, seed=seed)
             for entry in config.gradients
         )
+        imitated = config.experts.network or config.network
+        self.experts: ExpertTrajectories | None = None
+        if config.trajectories:
+            self.experts = ExpertTrajectories(config.experts, network=imitated, real=real, augment=self._dsa, seed=seed)
+        self.trajectories = nn.ModuleList(
+            SetTrajectories(entry, network=imitated, experts=self.experts, real=real, augment=self._dsa, seed=seed)
+            for entry in config.trajectories
+            if self.experts
+        )
         self.students = nn.ModuleList(
             UnrolledStudents(entry, network=config.network, real=real, augment=self._dsa, seed=seed)
             for entry in config.unroll
@@ -141,12 +161,19 @@ class Generative(Method):
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             *self._stages_of("gradient", c.gradients),
+            self._experts_stage(),
+            *self._stages_of("trajectory", c.trajectories),
             *self._stages_of("unroll", c.unroll),
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
 
-    def _stages_of(self, name: str, sets: Sequence[GradientConfig | UnrollConfig]) -> Iterator[Stage]:
+    def _experts_stage(self) -> Stage:
+        c = self.config.experts
+        num_steps = c.num_steps if self.config.trajectories else 0
+        return Stage(name="experts", num_steps=num_steps, lr=c.lr, final_lr_share=1.0, optimiser="sgd", averaged=False)
+
+    def _stages_of(self, name: str, sets: Sequence[_SetConfig]) -> Iterator[Stage]:
         """One for each set whose codes are moved."""
         for ipc, entry in zip(self._sizes(sets), sets, strict=True):
             betas = (0.5, 0.99) if name == "gradient" else (0.9, 0.99)
@@ -156,6 +183,8 @@ class Generative(Method):
         if stage is None or stage.name == "pool":
             return
         self.pool.record(self.config.networks * self.pool.steps_per_network)
+        if self.experts and stage.name.startswith("trajectory-"):
+            self.experts.record(self.config.experts.num_steps)
         if stage.name == self._fitted_before:
             self._fit_law()
 
@@ -201,8 +230,15 @@ class Generative(Method):
     def trainable(self, stage: Stage) -> nn.Module:
         if stage.name == "pool":
             return self.pool.networks
-        if stage.name == "freeze" or stage.name.startswith(_SET_STAGES):
+        if stage.name == "freeze":
             return nn.ParameterList([self.law.codes])
+        if stage.name.startswith(_SET_STAGES):
+            judge = self._judge(stage)[0]
+            learned = [judge.log_lr] if isinstance(judge, SetTrajectories) else []
+            return nn.ParameterList([self.law.codes, *learned])
+        if stage.name == "experts":
+            assert self.experts is not None
+            return self.experts.networks
         if stage.name == "label":
             assert self.head is not None
             return self.head
@@ -224,13 +260,17 @@ class Generative(Method):
             return self._reconstruct(i, i / max(stage.num_steps, 1), rng)
         if stage.name == "label":
             return self._label(i, rank)
+        if stage.name == "experts":
+            assert self.experts is not None
+            self.experts.record(i)
+            return {"cross entropy": self.experts.loss(i, rng)}
         weights = self._weights(rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
             return self._freeze(weights, rng)
         if stage.name.startswith(_SET_STAGES):
-            return self._move_set(weights, stage.name, i, rank)
+            return self._move_set(weights, stage, i, rank)
         return self._match(weights, i, rng, rank)
 
     def _weights(self, *, rounded: bool) -> StepWeights:
@@ -383,29 +423,37 @@ class Generative(Method):
         z = torch.cat([codes.flatten(0, 1), law.noise_of_codes(y, slot)], dim=1)
         return weights.generate(z, y, held=held), y
 
-    # gradient, unroll
+    # gradient, trajectory, unroll
 
-    def _move_set(self, weights: StepWeights, stage: str, i: int, rank: int) -> dict[str, Tensor]:
-        """What teaches better than the images of the first `ipc` codes of every class."""
-        name, _, ipc = stage.partition("-")
-        c = self.config
-        sets, told = (c.gradients, "gradient") if name == "gradient" else (c.unroll, "real cross entropy")
-        sizes = self._sizes(sets)
-        place = sizes.index(int(ipc))
-        kept = sizes[place - 1] if place else 0  # was moved before, and stays
+    def _move_set(self, weights: StepWeights, stage: Stage, i: int, rank: int) -> dict[str, Tensor]:
+        """What teaches better than the images of the first codes of every class."""
+        judge, kept, ipc = self._judge(stage)
         classes = torch.arange(len(weights.codes), device=weights.codes.device)
-        codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept : int(ipc)]], dim=1)
+        codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept:ipc]], dim=1)
         x, y = self._stored(weights, codes, classes, held=True)
-        judge = (self.gradients if name == "gradient" else self.students)[place]
-        assert isinstance(judge, SetGradients | UnrolledStudents)
-        return {told: judge.loss(x, y, i, rank=rank)}
+        return {_JUDGED_BY[type(judge)]: judge.loss(x, y, i, rank=rank)}
 
-    def _sizes(self, sets: Sequence[GradientConfig | UnrollConfig]) -> list[int]:
+    def _judge(self, stage: Stage) -> tuple[_SetJudge, int, int]:
+        """What tells how well a stage's set teaches; codes per class that stay as they are, and of the whole set."""
+        name, _, ipc = stage.name.partition("-")
+        c = self.config
+        of_stage: dict[str, tuple[Sequence[_SetConfig], nn.ModuleList]] = {
+            "gradient": (c.gradients, self.gradients),
+            "trajectory": (c.trajectories, self.trajectories),
+            "unroll": (c.unroll, self.students),
+        }
+        sets, judges = of_stage[name]
+        sizes = [0, *self._sizes(sets)]
+        place = sizes.index(int(ipc))
+        judge: _SetJudge = judges[place - 1]  # type: ignore[assignment]
+        return judge, sizes[place - 1], int(ipc)
+
+    def _sizes(self, sets: Sequence[_SetConfig]) -> list[int]:
         """Images per class of the stored sets that are moved, one after the other."""
         sizes = [entry.ipc or self.ipc for entry in sets]
         most = self.law.codes.shape[1] if isinstance(self.law, Codebook) else 0
         if sizes != sorted(set(sizes)) or max(sizes, default=0) > most:
-            name = "unroll" if sets is self.config.unroll else "gradients"
+            name = next(name for name in _SETS if getattr(self.config, name) is sets)
             raise SpecError(
                 f"sets of {sizes} images per class", where=f"method generative: {name}",
                 expected=f"sizes that rise, up to the {most} codes of a class",

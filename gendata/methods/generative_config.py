@@ -11,8 +11,10 @@ from gendata.generators.label_head import LabelHeadConfig
 from gendata.losses.objective import Term
 from gendata.methods.code_order import FrozenChoice
 from gendata.methods.embedding_pool import PoolKind
+from gendata.methods.expert_trajectories import ExpertConfig
 from gendata.methods.latent_fit import CodeOrigin
 from gendata.methods.set_gradients import GradientConfig
+from gendata.methods.set_trajectories import TrajectoryConfig
 from gendata.methods.unrolled_students import UnrollConfig
 
 _MAX_BATCH = 65536
@@ -96,6 +98,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # After that codes are moved until networks would learn from the first `ipc` images of a class what they would
     # from real ones; where there are several entries each leaves alone what those before it have moved. Empty: none.
     gradients: tuple[GradientConfig, ...] = ()
+    # Then until students that train on them follow experts, which a stage before that trains; entries as above.
+    trajectories: tuple[TrajectoryConfig, ...] = ()
+    experts: ExpertConfig = ExpertConfig()
     # And last by what students do learn from them, through their training; entries as above.
     unroll: tuple[UnrollConfig, ...] = ()
 
@@ -160,9 +165,15 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name, given in (("label_steps", "the labels"), ("hardness", "the probabilities")):
             if getattr(self, name) and not self.networks:
                 raise ValueError(f"{name} needs networks above 0, which give {given}")
-        for name in ("gradients", "unroll"):
+        for name in ("gradients", "trajectories", "unroll"):
             if len(getattr(self, name)) > _MAX_SETS:
                 raise ValueError(f"{name} must have at most {_MAX_SETS} entries, got {len(getattr(self, name))}")
+        for entry in self.trajectories:
+            if entry.latest + entry.span > self.experts.points:
+                raise ValueError(
+                    f"latest {entry.latest} and span {entry.span} of trajectories must end within the experts' "
+                    f"{self.experts.points} points"
+                )
         always_trained = self.networks and self.pool != "random" and not self.fresh_share
         for name in ("losses", "frozen_losses"):
             if not any(term.weight and (always_trained or not term.needs_trained) for term in getattr(self, name)):

@@ -7,15 +7,13 @@ import math
 import msgspec
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
-from gendata.errors import SpecError
 from gendata.methods.bounds import check_positive, check_within
 from gendata.methods.draws import keyed_generator
 from gendata.methods.method import RealData
-from gendata.networks import build_network
+from gendata.methods.vector_network import VectorNetwork
 
 _MOMENTUM, _WEIGHT_DECAY = 0.9, 5e-4  # of students, as dsa/v1 trains them
 _MOST = {
@@ -69,17 +67,10 @@ class UnrolledStudents(nn.Module):
 
     def __init__(self, config: UnrollConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
         super().__init__()
-        self.config, self._real, self._augment, self._seed, self._name = config, real, augment, seed, network
-        self.network = build_network(network, spec=real.spec, seed=seed).requires_grad_(False)
-        if next(self.network.buffers(), None) is not None:
-            raise SpecError(
-                f"network {network} keeps running statistics", where="method generative: unroll",
-                expected="instance, group, layer or no norm, such as convnet3-w32-in",
-            )  # fmt: skip
-        self._shapes = {name: weight.shape for name, weight in self.network.named_parameters()}
-        size = sum(weight.numel() for weight in self.network.parameters())
-        self.register_buffer("weights", torch.zeros(config.students, size))
-        self.register_buffer("momenta", torch.zeros(config.students, size))
+        self.config, self._real, self._augment, self._seed = config, real, augment, seed
+        self._network = VectorNetwork(network, spec=real.spec, where="method generative: unroll")
+        self.register_buffer("weights", torch.zeros(config.students, self._network.num_weights))
+        self.register_buffer("momenta", torch.zeros(config.students, self._network.num_weights))
         self.register_buffer("steps_left", torch.zeros(config.students, dtype=torch.int64))
         self.weights: Tensor
         self.momenta: Tensor
@@ -106,7 +97,7 @@ class UnrolledStudents(nn.Module):
             for _ in range(self.config.window):
                 weights, momenta = self._trained(weights, momenta, x, y, rng)
             x_real, y_real = self._real.batch(self.config.real_batch, keyed_generator(self._seed, "asked", i, rank))
-            error = F.cross_entropy(self._logits(weights, self._real.normalised(x_real)), y_real)
+            error = F.cross_entropy(self._network(weights, self._real.normalised(x_real)), y_real)
             (gradient,) = torch.autograd.grad(error, taken)
         with torch.no_grad():
             self.weights[k], self.momenta[k] = weights, momenta
@@ -120,23 +111,15 @@ class UnrolledStudents(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Weights and momenta after one more step of SGD, differentiable."""
         rows = torch.randperm(len(y), generator=rng)[: self.config.student_batch].to(y.device)
-        logits = self._logits(weights, self._augment.draw(rng, len(rows))(x[rows]))
+        logits = self._network(weights, self._augment.draw(rng, len(rows))(x[rows]))
         (gradient,) = torch.autograd.grad(F.cross_entropy(logits, y[rows]), weights, create_graph=True)
         momenta = _MOMENTUM * momenta + gradient + _WEIGHT_DECAY * weights
         return weights - self.config.student_lr * momenta, momenta
 
-    def _logits(self, weights: Tensor, x: Tensor) -> Tensor:
-        parts = weights.split([shape.numel() for shape in self._shapes.values()])
-        named = {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
-        out: Tensor = functional_call(self.network, named, (x,))
-        return out.float()
-
     @torch.no_grad()
     def _draw(self, k: int, rng: torch.Generator, *, is_first: bool) -> None:
         """A student without any training; the first ones are given shorter lives, that all be of different ages."""
-        seed = int(torch.randint(2**31, (), generator=rng))
-        drawn = build_network(self._name, spec=self._real.spec, seed=seed)
-        self.weights[k] = nn.utils.parameters_to_vector(drawn.parameters()).to(self.weights.device)
+        self.weights[k] = self._network.drawn(int(torch.randint(2**31, (), generator=rng))).to(self.weights.device)
         self.momenta[k] = 0.0
         share = (k + 1) / self.config.students if is_first else 1.0
         self.steps_left[k] = math.ceil(share * self.config.age)

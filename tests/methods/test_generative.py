@@ -40,6 +40,7 @@ from gendata.sources.source import open_source
         ("reconstruct_steps", 10**8 + 1),
         ("unroll", [{}] * 17),
         ("gradients", [{}] * 17),
+        ("trajectories", [{}] * 17),
     ],
 )
 def test_an_option_beyond_any_use_is_refused_with_the_bound(option: str, value: Any) -> None:
@@ -241,6 +242,9 @@ def frozen(**options: Any) -> Recipe:
 
 UNROLLED = {"steps": 5, "students": 2, "window": 2, "age": 6, "real_batch": 16}
 MET = {"steps": 6, "age": 5, "real_per_class": 8, "network_batch": 16}
+STUDENT = {"steps": 5, "latest": 2, "span": 2, "student_steps": 3, "differentiated": 2}
+EXPERTS = {"count": 2, "points": 4, "apart": 2, "batch": 16}
+FOLLOWED = {"trajectories": [STUDENT], "experts": EXPERTS}
 
 
 @pytest.mark.parametrize(
@@ -250,6 +254,8 @@ MET = {"steps": 6, "age": 5, "real_per_class": 8, "network_batch": 16}
         (refined(hardness=4.0, refine_steps=4, steps=6), "match", 4),
         (frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), "unroll-3", 3),
         (frozen(gradients=[MET, {**MET, "ipc": 3}]), "gradient-3", 3),
+        (frozen(**FOLLOWED), "experts", 7),
+        (frozen(**FOLLOWED), "trajectory-2", 3),
     ],
 )
 def test_a_run_through_a_codebook_that_dies_ends_with_the_same_bytes(
@@ -271,7 +277,7 @@ def test_a_run_through_a_codebook_that_dies_ends_with_the_same_bytes(
     assert condensation.condense(recipe, out=tmp_path / "halves").artifact_id == whole.artifact_id
 
 
-@pytest.mark.parametrize("options", [{"frozen_steps": 5}, {"gradients": [MET]}, {"unroll": [UNROLLED]}])
+@pytest.mark.parametrize("options", [{"frozen_steps": 5}, {"gradients": [MET]}, FOLLOWED, {"unroll": [UNROLLED]}])
 def test_freezing_moves_the_codes_of_the_frozen_set_and_nothing_else(tmp_path: Path, options: dict[str, Any]) -> None:
     before = condensation.condense(frozen(), out=tmp_path / "before")
     after = condensation.condense(frozen(**options), out=tmp_path / "after")
@@ -316,7 +322,7 @@ def test_the_set_that_freezing_matches_is_the_one_that_is_stored(frozen_noise: b
     torch.testing.assert_close(seen, stored)
 
 
-@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"gradients": [MET]}, {"unroll": [UNROLLED]}])
+@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"gradients": [MET]}, FOLLOWED, {"unroll": [UNROLLED]}])
 def test_freezing_needs_a_frozen_set_of_codes(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="frozen: codes"):
         condensation.condense(refined(**options), out=tmp_path / "out")
@@ -336,19 +342,26 @@ def test_codes_are_fitted_with_at_least_the_noise_that_storing_will_bring() -> N
         METHODS.config("generative", {"code_noise": 1.0}, where="method")
 
 
-@pytest.mark.parametrize(("name", "entry"), [("gradients", MET), ("unroll", UNROLLED)])
+@pytest.mark.parametrize(("name", "entry"), [("gradients", MET), ("trajectories", STUDENT), ("unroll", UNROLLED)])
 def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
     tmp_path: Path, name: str, entry: dict[str, Any]
 ) -> None:
-    first = condensation.condense(frozen(**{name: [entry]}), out=tmp_path / "first")
-    both = condensation.condense(frozen(**{name: [entry, {**entry, "ipc": 3}]}), out=tmp_path / "both")
+    others = {"experts": EXPERTS}
+    first = condensation.condense(frozen(**{name: [entry]}, **others), out=tmp_path / "first")
+    both = condensation.condense(frozen(**{name: [entry, {**entry, "ipc": 3}]}, **others), out=tmp_path / "both")
 
     assert torch.equal(both.law.codes[:, :2], first.law.codes[:, :2])
     assert not torch.isclose(both.law.codes[:, 2], first.law.codes[:, 2]).all(dim=1).any()
     assert torch.equal(both.law.codes[:, 3:], first.law.codes[:, 3:])
 
 
-@pytest.mark.parametrize("name", ["gradients", "unroll"])
+def test_students_that_would_go_on_beyond_the_experts_are_refused() -> None:
+    options = {"trajectories": [{"latest": 20, "span": 5}], "experts": {"points": 24}}
+    with pytest.raises(RecipeError, match="latest 20 and span 5 .* 24 points"):
+        METHODS.config("generative", options, where="method")
+
+
+@pytest.mark.parametrize("name", ["gradients", "trajectories", "unroll"])
 @pytest.mark.parametrize("sizes", [[3, 2], [2, 2], [5]])
 def test_sets_that_do_not_rise_or_that_no_codes_make_are_refused(tmp_path: Path, name: str, sizes: list[int]) -> None:
     with pytest.raises(SpecError, match=f"{name}: sets .* sizes that rise, up to the 4 codes"):

@@ -1,0 +1,51 @@
+"""A network as a function of all its weights in one vector, for whoever differentiates through training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gendata.errors import SpecError
+from gendata.networks import build_network
+from gendata.spec import SampleSpec
+
+
+class VectorNetwork:
+    """An architecture whose weights come with every call; it holds none.
+
+    Args:
+        name: of the architecture.
+        spec: what the network sees and tells apart.
+        where: what a message names.
+
+    Raises:
+        SpecError: the architecture keeps running statistics, which are no weights.
+    """
+
+    def __init__(self, name: str, *, spec: SampleSpec, where: str) -> None:
+        self._name, self._spec = name, spec
+        with torch.device("meta"):
+            self._network = build_network(name, spec=spec)
+        if next(self._network.buffers(), None) is not None:
+            raise SpecError(
+                f"network {name} keeps running statistics", where=where,
+                expected="instance, group, layer or no norm, such as convnet3-w32-in",
+            )  # fmt: skip
+        self._shapes = {key: weight.shape for key, weight in self._network.named_parameters()}
+
+    @property
+    def num_weights(self) -> int:
+        return sum(shape.numel() for shape in self._shapes.values())
+
+    def drawn(self, seed: int) -> Tensor:
+        """Weights (num_weights,) of a network without any training."""
+        network = build_network(self._name, spec=self._spec, seed=seed)
+        return nn.utils.parameters_to_vector(network.parameters()).detach()
+
+    def __call__(self, weights: Tensor, x: Tensor) -> Tensor:
+        """Logits (N, K) float32 of images (N, C, H, W), differentiable with respect to both."""
+        parts = weights.split([shape.numel() for shape in self._shapes.values()])
+        named = {key: part.view(shape) for (key, shape), part in zip(self._shapes.items(), parts, strict=True)}
+        out: Tensor = functional_call(self._network, named, (x,))
+        return out.float()
