@@ -19,19 +19,19 @@ Ten stages, of which a recipe may leave out most:
                  change.
     gradient     moves them on until networks in training on real images would learn from that set what they learn from
                  real images (DC, DSA, IDC; see `set_gradients`). A larger set that begins with it may follow.
+    unroll       moves them on so that students that train on that set err less on real images: the gradient runs back
+                 through their training (see `unrolled_students`), of larger sets too.
     experts      trains networks on the real data and keeps what they were on the way (see `expert_trajectories`).
     trajectory   moves the codes on until students that train on that set follow these experts (MTT; see
                  `set_trajectories`), of larger sets too.
-    unroll       moves them on so that students that train on that set err less on real images: the gradient runs back
-                 through their training (see `unrolled_students`), of larger sets too.
     label        fits a label head to what the pool's oldest networks say of samples, which are left as they are
                  (knowledge distillation, Hinton et al. 2015, into the latent in the place of an image).
 
 With `hardness` codes are rather the encodings of hard real samples, and samples are matched to a class in which these
 count more: as many steps on images that are harder on average teach more, as long as these are many. The stages
-freeze, gradient, experts, trajectory and unroll go by all real samples evenly.
+freeze, gradient, unroll, experts and trajectory go by all real samples evenly.
 
-The last share of the steps of refine, match, freeze, gradient, trajectory and unroll computes with weights and codes
+The last share of the steps of refine, match, freeze, gradient, unroll and trajectory computes with weights and codes
 rounded as they will be stored.
 """
 
@@ -71,7 +71,7 @@ _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
-_SET_STAGES = ("gradient-", "trajectory-", "unroll-")  # and the images per class of the set that they move
+_SET_STAGES = ("gradient-", "unroll-", "trajectory-")  # and the images per class of the set that they move
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
 
 _SETS = ("gradients", "trajectories", "unroll")  # options
@@ -161,9 +161,9 @@ class Generative(Method):
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             *self._stages_of("gradient", c.gradients),
+            *self._stages_of("unroll", c.unroll),
             self._experts_stage(),
             *self._stages_of("trajectory", c.trajectories),
-            *self._stages_of("unroll", c.unroll),
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
@@ -423,7 +423,7 @@ class Generative(Method):
         z = torch.cat([codes.flatten(0, 1), law.noise_of_codes(y, slot)], dim=1)
         return weights.generate(z, y, held=held), y
 
-    # gradient, trajectory, unroll
+    # gradient, unroll, trajectory
 
     def _move_set(self, weights: StepWeights, stage: Stage, i: int, rank: int) -> dict[str, Tensor]:
         """What teaches better than the images of the first codes of every class."""

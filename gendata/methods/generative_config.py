@@ -98,11 +98,11 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # After that codes are moved until networks would learn from the first `ipc` images of a class what they would
     # from real ones; where there are several entries each leaves alone what those before it have moved. Empty: none.
     gradients: tuple[GradientConfig, ...] = ()
-    # Then until students that train on them follow experts, which a stage before that trains; entries as above.
+    # Then by what students do learn from them, through their training; entries as above.
+    unroll: tuple[UnrollConfig, ...] = ()
+    # And last until students that train on them follow experts, which a stage before that trains; entries as above.
     trajectories: tuple[TrajectoryConfig, ...] = ()
     experts: ExpertConfig = ExpertConfig()
-    # And last by what students do learn from them, through their training; entries as above.
-    unroll: tuple[UnrollConfig, ...] = ()
 
     label_steps: int = 0  # on a head that gives every sample the soft label of the pool's oldest networks; 0: no head
     label_head: LabelHeadConfig = LabelHeadConfig()
