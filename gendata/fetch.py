@@ -226,7 +226,9 @@ def open_located(
     try:
         snapshot = fetch(location, access, also=(*also, PROBES) if verify == "probe" else also, whole=whole)
     except HubError as error:
-        raise HubError(  # it may have been meant as runs/digits, mistyped
+        if not Path(location.repo).parent.is_dir():
+            raise
+        raise HubError(  # runs/digits, mistyped
             f"no such folder here, and on the Hub: {error.what}", where=error.where, expected=error.expected,
             remedy=error.remedy,
         ) from None  # fmt: skip
