@@ -13,6 +13,7 @@ from gendata.methods.method import RealData
 from gendata.networks import build_network
 
 _MOST = {"count": 1000, "points": 10**4, "apart": 10**6, "batch": 65536}
+_MOST_POINTS = 10**4  # of all networks: every one is a copy of a network's weights
 
 
 class ExpertConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +29,8 @@ class ExpertConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def __post_init__(self) -> None:
         check_within(self, _MOST)
         check_positive(self, "lr")
+        if self.count * self.points > _MOST_POINTS:
+            raise ValueError(f"count times points must be at most {_MOST_POINTS}, got {self.count} times {self.points}")
 
     @property
     def steps_per_network(self) -> int:

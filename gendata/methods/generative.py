@@ -73,8 +73,7 @@ _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
 _SET_STAGES = ("gradient-", "unroll-", "trajectory-")  # and the images per class of the set that they move
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
-
-_SETS = ("gradients", "trajectories", "unroll")  # options
+_SETS = ("gradients", "unroll", "trajectories")  # options, in the order of their stages
 _JUDGED_BY = {SetGradients: "gradient", SetTrajectories: "trajectory", UnrolledStudents: "real cross entropy"}
 _SetConfig: TypeAlias = GradientConfig | TrajectoryConfig | UnrollConfig
 _SetJudge: TypeAlias = SetGradients | SetTrajectories | UnrolledStudents
@@ -439,8 +438,8 @@ class Generative(Method):
         c = self.config
         of_stage: dict[str, tuple[Sequence[_SetConfig], nn.ModuleList]] = {
             "gradient": (c.gradients, self.gradients),
-            "trajectory": (c.trajectories, self.trajectories),
             "unroll": (c.unroll, self.students),
+            "trajectory": (c.trajectories, self.trajectories),
         }
         sets, judges = of_stage[name]
         sizes = [0, *self._sizes(sets)]
