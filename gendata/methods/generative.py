@@ -32,7 +32,7 @@ count more: as many steps on images that are harder on average teach more, as lo
 freeze, gradient, unroll, experts and trajectory go by all real samples evenly.
 
 The last share of the steps of refine, match, freeze, gradient, unroll and trajectory computes with weights and codes
-rounded as they will be stored.
+rounded as they will be stored; that of trajectory is its own.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ class Generative(Method):
             assert self.experts is not None
             self.experts.record(i)
             return {"cross entropy": self.experts.loss(i, rng)}
-        weights = self._weights(rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
+        weights = self._weights(rounded=i >= (1 - self._rounded_share(stage)) * stage.num_steps)
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
@@ -271,6 +271,10 @@ class Generative(Method):
         if stage.name.startswith(_SET_STAGES):
             return self._move_set(weights, stage, i, rank)
         return self._match(weights, i, rng, rank)
+
+    def _rounded_share(self, stage: Stage) -> float:
+        judge = self._judge(stage)[0] if stage.name.startswith(_SET_STAGES) else None
+        return (judge if isinstance(judge, SetTrajectories) else self).config.rounded_share
 
     def _weights(self, *, rounded: bool) -> StepWeights:
         storage = (self.storage, self.latent_storage) if rounded else None

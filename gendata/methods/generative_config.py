@@ -110,7 +110,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     label_lr: float = 5.0e-3
     label_temperature: float = 1.0  # of the networks' answers
 
-    rounded_share: float = 0.25  # of the steps of refine and all after it but label: the last ones, as stored
+    # Of the steps of refine and all after it but trajectories and label: the last ones compute with what is stored.
+    rounded_share: float = 0.25
 
     def __post_init__(self) -> None:
         for name in (

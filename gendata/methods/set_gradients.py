@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
-from gendata.errors import SpecError
 from gendata.methods.bounds import check_positive, check_within
 from gendata.methods.draws import ClassDraws, keyed_generator
 from gendata.methods.gradient_distance import distance_in_class
 from gendata.methods.method import RealData
+from gendata.methods.vector_network import refuse_statistics
 from gendata.networks import build_network
 
 _MOMENTUM = 0.9
@@ -65,11 +65,7 @@ class SetGradients(nn.Module):
         super().__init__()
         self.config, self._real, self._augment, self._seed, self._name = config, real, augment, seed, network
         self.network = build_network(network, spec=real.spec, seed=seed)
-        if next(self.network.buffers(), None) is not None:
-            raise SpecError(
-                f"network {network} keeps running statistics", where="method generative: gradients",
-                expected="instance, group, layer or no norm, such as convnet3-w32-in",
-            )  # fmt: skip
+        refuse_statistics(self.network, network, where="method generative: gradients")
         for number, weight in enumerate(self.network.parameters()):
             self.register_buffer(f"momentum_{number}", torch.zeros_like(weight))
         self._draws = ClassDraws(real.y, real.spec.num_classes)

@@ -36,6 +36,7 @@ class TrajectoryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     differentiated: int = 6  # of these steps, another choice each time
     student_batch: int = 100  # images of the set per step; smaller sets are taken whole
     student_lr: float = 0.03  # of SGD, at first: it is learned
+    rounded_share: float = 0.1  # of the steps, the last ones: codes that may only jump hardly move any more
 
     def __post_init__(self) -> None:
         check_within(self, _MOST)
@@ -44,6 +45,8 @@ class TrajectoryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(
                 f"differentiated must be 1 to student_steps {self.student_steps}, got {self.differentiated}"
             )
+        if not 0 <= self.rounded_share <= 1:
+            raise ValueError(f"rounded_share must be 0 to 1, got {self.rounded_share}")
         if self.latest < 0:
             raise ValueError(f"latest must not be negative, got {self.latest}")
 

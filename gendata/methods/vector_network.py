@@ -27,11 +27,7 @@ class VectorNetwork:
         self._name, self._spec = name, spec
         with torch.device("meta"):
             self._network = build_network(name, spec=spec)
-        if next(self._network.buffers(), None) is not None:
-            raise SpecError(
-                f"network {name} keeps running statistics", where=where,
-                expected="instance, group, layer or no norm, such as convnet3-w32-in",
-            )  # fmt: skip
+        refuse_statistics(self._network, name, where=where)
         self._shapes = {key: weight.shape for key, weight in self._network.named_parameters()}
 
     @property
@@ -49,3 +45,12 @@ class VectorNetwork:
         named = {key: part.view(shape) for (key, shape), part in zip(self._shapes.items(), parts, strict=True)}
         out: Tensor = functional_call(self._network, named, (x,))
         return out.float()
+
+
+def refuse_statistics(network: nn.Module, name: str, *, where: str) -> None:
+    """Raises SpecError if an architecture keeps running statistics, which are no weights and which one class spoils."""
+    if next(network.buffers(), None) is not None:
+        raise SpecError(
+            f"network {name} keeps running statistics", where=where,
+            expected="instance, group, layer or no norm, such as convnet3-w32-in",
+        )  # fmt: skip

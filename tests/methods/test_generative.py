@@ -355,6 +355,28 @@ def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
     assert torch.equal(both.law.codes[:, 3:], first.law.codes[:, 3:])
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_trajectories_round_over_a_share_of_steps_of_their_own(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    options = {"trajectories": [{**STUDENT, "rounded_share": share}], "experts": EXPERTS, "rounded_share": 1 - share}
+    recipe = frozen(**options)
+    recipe = msgspec.structs.replace(recipe, artifact=msgspec.structs.replace(recipe.artifact, storage="int4"))
+    method = Job(recipe.resolved(), data_root=None).method
+    stage = next(stage for stage in method.stages() if stage.name.startswith("trajectory"))
+    seen: list[torch.Tensor] = []
+
+    def keep(images: torch.Tensor, y: torch.Tensor, i: int, **_: int) -> torch.Tensor:
+        seen.append(images.detach())
+        return images.sum()
+
+    monkeypatch.setattr(method.trajectories[0], "loss", keep)
+    method.step(stage, 0)
+    exact, rounded = (
+        method._frozen_set(method._weights(rounded=how), torch.arange(10))[0].detach() for how in (False, True)
+    )
+    assert not torch.equal(exact, rounded)
+    torch.testing.assert_close(seen[0], rounded if share else exact)
+
+
 def test_students_that_would_go_on_beyond_the_experts_are_refused() -> None:
     options = {"trajectories": [{"latest": 20, "span": 5}], "experts": {"points": 24}}
     with pytest.raises(RecipeError, match="latest 20 and span 5 .* 24 points"):

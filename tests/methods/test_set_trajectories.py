@@ -146,7 +146,8 @@ def test_a_network_with_running_statistics_is_refused(real: RealData, experts: E
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("span", 0), ("student_steps", 1001), ("lr", 0.0), ("latest", -1), ("differentiated", 21)]
+    ("option", "value"),
+    [("span", 0), ("student_steps", 1001), ("lr", 0.0), ("latest", -1), ("differentiated", 21), ("rounded_share", 2.0)],
 )
 def test_an_option_out_of_bounds_is_refused(option: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{option} (must|21 is more)"):
