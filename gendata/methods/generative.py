@@ -32,7 +32,8 @@ count more: as many steps on images that are harder on average teach more, as lo
 freeze, gradient, unroll, experts and trajectory go by all real samples evenly.
 
 The last share of the steps of refine, match, freeze, gradient, unroll and trajectory computes with weights and codes
-rounded as they will be stored; that of trajectory is its own.
+rounded as they will be stored. Of trajectory it is a share of its own, and of the codes: the generator, which nothing
+moves any more, is the stored one in all its steps.
 """
 
 from __future__ import annotations
@@ -263,7 +264,7 @@ class Generative(Method):
             assert self.experts is not None
             self.experts.record(i)
             return {"cross entropy": self.experts.loss(i, rng)}
-        weights = self._weights(rounded=i >= (1 - self._rounded_share(stage)) * stage.num_steps)
+        weights = self._step_weights(stage, i)
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
@@ -272,12 +273,16 @@ class Generative(Method):
             return self._move_set(weights, stage, i, rank)
         return self._match(weights, i, rng, rank)
 
-    def _rounded_share(self, stage: Stage) -> float:
-        judge = self._judge(stage)[0] if stage.name.startswith(_SET_STAGES) else None
-        return (judge if isinstance(judge, SetTrajectories) else self).config.rounded_share
+    def _step_weights(self, stage: Stage, i: int) -> StepWeights:
+        judge = self._judge(stage)[0] if stage.name.startswith(_SET_STAGES) else self
+        if isinstance(judge, SetTrajectories):  # the generator is done: what it will be stored as is what counts
+            rounded = i >= (1 - judge.config.rounded_share) * stage.num_steps
+            of_codes = self.latent_storage if rounded else None
+            return StepWeights(self.generator, self.law, storage=(self.storage, of_codes))
+        return self._weights(rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
 
     def _weights(self, *, rounded: bool) -> StepWeights:
-        storage = (self.storage, self.latent_storage) if rounded else None
+        storage = (self.storage, self.latent_storage) if rounded else (None, None)
         return StepWeights(self.generator, self.law, storage=storage)
 
     # pool

@@ -40,14 +40,14 @@ class StepWeights:
 
     Args:
         generator, law: whose weights; gradients pass to them.
-        storage: of generator and law, whose rounding is computed through; None: no rounding.
+        storage: of generator and law, whose rounding is computed through; None: no rounding of that one.
     """
 
     def __init__(
-        self, generator: Generator, law: LatentLaw, *, storage: tuple[StorageDtype, StorageDtype] | None
+        self, generator: Generator, law: LatentLaw, *, storage: tuple[StorageDtype | None, StorageDtype | None]
     ) -> None:
         self._generator, self._law = generator, law
-        of_generator, of_law = storage or (None, None)
+        of_generator, of_law = storage
         self._generator_weights, self.of_law = _read_back(generator, of_generator), _read_back(law, of_law)
 
     def generate(self, z: Tensor, y: Tensor, *, held: bool = False) -> Tensor:

@@ -19,6 +19,7 @@ from gendata.condensation.stage_training import StageTraining
 from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import ArtifactError, RecipeError, SpecError
 from gendata.methods.generative import _windows
+from gendata.methods.quantised import StepWeights
 from gendata.networks import build_network
 from gendata.recipe import Choice, Recipe, load_recipe
 from gendata.registry import LOSSES, METHODS
@@ -356,7 +357,9 @@ def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_trajectories_round_over_a_share_of_steps_of_their_own(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+def test_trajectories_see_the_stored_generator_and_round_codes_in_a_share_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
     options = {"trajectories": [{**STUDENT, "rounded_share": share}], "experts": EXPERTS, "rounded_share": 1 - share}
     recipe = frozen(**options)
     recipe = msgspec.structs.replace(recipe, artifact=msgspec.structs.replace(recipe.artifact, storage="int4"))
@@ -368,13 +371,15 @@ def test_trajectories_round_over_a_share_of_steps_of_their_own(monkeypatch: pyte
         seen.append(images.detach())
         return images.sum()
 
+    def images(*storage: str | None) -> torch.Tensor:
+        weights = StepWeights(method.generator, method.law, storage=storage)
+        return method._frozen_set(weights, torch.arange(10))[0].detach()
+
     monkeypatch.setattr(method.trajectories[0], "loss", keep)
     method.step(stage, 0)
-    exact, rounded = (
-        method._frozen_set(method._weights(rounded=how), torch.arange(10))[0].detach() for how in (False, True)
-    )
-    assert not torch.equal(exact, rounded)
-    torch.testing.assert_close(seen[0], rounded if share else exact)
+    expected = {0.0: images("int4", None), 1.0: images("int4", "int4"), "exact": images(None, None)}
+    torch.testing.assert_close(seen[0], expected.pop(share))
+    assert not any(torch.allclose(seen[0], other) for other in expected.values())
 
 
 def test_students_that_would_go_on_beyond_the_experts_are_refused() -> None:
