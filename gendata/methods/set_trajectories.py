@@ -36,7 +36,7 @@ class TrajectoryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     differentiated: int = 6  # of these steps, another choice each time
     student_batch: int = 100  # images of the set per step; smaller sets are taken whole
     student_lr: float = 0.03  # of SGD, at first: it is learned
-    rounded_share: float = 0.1  # of the steps, the last ones: codes that may only jump hardly move any more
+    rounded_share: float = 0.1  # of the steps, the last, with codes as stored: those that may only jump hardly move
 
     def __post_init__(self) -> None:
         check_within(self, _MOST)
