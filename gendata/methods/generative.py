@@ -32,8 +32,8 @@ count more: as many steps on images that are harder on average teach more, as lo
 freeze, gradient, unroll, experts and trajectory go by all real samples evenly.
 
 The last share of the steps of refine, match, freeze, gradient, unroll and trajectory computes with weights and codes
-rounded as they will be stored. Of trajectory it is a share of its own, and of the codes: the generator, which nothing
-moves any more, is the stored one in all its steps.
+rounded as they will be stored; of trajectory it is a share of its own. From freeze on nothing moves the generator any
+more: it is the stored one in all steps.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
 _SET_STAGES = ("gradient-", "unroll-", "trajectory-")  # and the images per class of the set that they move
+_CODE_STAGES = ("freeze", *_SET_STAGES)  # the generator is done
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
 _SETS = ("gradients", "unroll", "trajectories")  # options, in the order of their stages
 _JUDGED_BY = {SetGradients: "gradient", SetTrajectories: "trajectory", UnrolledStudents: "real cross entropy"}
@@ -275,14 +276,13 @@ class Generative(Method):
 
     def _step_weights(self, stage: Stage, i: int) -> StepWeights:
         judge = self._judge(stage)[0] if stage.name.startswith(_SET_STAGES) else self
-        if isinstance(judge, SetTrajectories):  # the generator is done: what it will be stored as is what counts
-            rounded = i >= (1 - judge.config.rounded_share) * stage.num_steps
-            of_codes = self.latent_storage if rounded else None
-            return StepWeights(self.generator, self.law, storage=(self.storage, of_codes))
-        return self._weights(rounded=i >= (1 - self.config.rounded_share) * stage.num_steps)
+        share = judge.config.rounded_share if isinstance(judge, SetTrajectories) else self.config.rounded_share
+        rounded = i >= (1 - share) * stage.num_steps
+        return self._weights(generator=rounded or stage.name.startswith(_CODE_STAGES), law=rounded)
 
-    def _weights(self, *, rounded: bool) -> StepWeights:
-        storage = (self.storage, self.latent_storage) if rounded else (None, None)
+    def _weights(self, *, generator: bool, law: bool) -> StepWeights:
+        """Those named as they will be stored, the others as they are."""
+        storage = (self.storage if generator else None, self.latent_storage if law else None)
         return StepWeights(self.generator, self.law, storage=storage)
 
     # pool
@@ -477,7 +477,7 @@ class Generative(Method):
     @cached_property
     def _as_stored(self) -> tuple[StepWeights, LatentLaw]:
         """Generator and law as the artifact will give them back; asked for when nothing moves them any more."""
-        weights, law = self._weights(rounded=True), copy.deepcopy(self.law)
+        weights, law = self._weights(generator=True, law=True), copy.deepcopy(self.law)
         law.load_state_dict({**law.state_dict(), **weights.of_law})
         law.prepare()
         return weights, law

@@ -151,7 +151,7 @@ def test_codes_may_take_fewer_bits_than_the_generator_and_are_fitted_so(tmp_path
 
     job = Job(msgspec.structs.replace(recipe, artifact=plan).resolved(), data_root=None)
     with torch.no_grad():
-        weights = job.method._weights(rounded=True)
+        weights = job.method._weights(generator=True, law=True)
         for seen, exact, dtype in (
             (weights.codes, job.method.law.codes, "int4"),
             (weights._generator_weights["stem.weight"], job.method.generator.stem.weight, "int6"),
@@ -316,7 +316,7 @@ def test_the_set_that_freezing_matches_is_the_one_that_is_stored(frozen_noise: b
     method = Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None).method
     torch.nn.init.normal_(method.generator.texture.kernels.weight)
     with torch.no_grad():
-        seen, labels = method._frozen_set(method._weights(rounded=False), torch.tensor([3, 7]))
+        seen, labels = method._frozen_set(method._weights(generator=False, law=False), torch.tensor([3, 7]))
         key = frozen_key(np.array([6, 7, 14, 15]), ipc=2, seed=recipe.artifact.frozen_seed)
         stored = sample_images(method.generator, method.law, **key, micro_batch=4, dtype=torch.float32)
     assert labels.tolist() == [3, 3, 7, 7]
@@ -357,25 +357,42 @@ def test_a_larger_set_is_moved_after_the_frozen_one_and_leaves_it_alone(
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_trajectories_see_the_stored_generator_and_round_codes_in_a_share_of_their_own(
-    monkeypatch: pytest.MonkeyPatch, share: float
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("freeze", {"frozen_steps": 1}),
+        ("gradient", {"gradients": [MET]}),
+        ("unroll", {"unroll": [UNROLLED]}),
+        ("trajectory", FOLLOWED),
+    ],
+)
+def test_moved_codes_see_the_stored_generator_and_are_rounded_in_the_last_share(
+    monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any], share: float
 ) -> None:
-    options = {"trajectories": [{**STUDENT, "rounded_share": share}], "experts": EXPERTS, "rounded_share": 1 - share}
-    recipe = frozen(**options)
+    entries = [{**STUDENT, "rounded_share": share}]
+    of_its_own = {"trajectories": entries, "rounded_share": 1 - share} if name == "trajectory" else {}
+    recipe = frozen(**({"rounded_share": share} | options | of_its_own))
     recipe = msgspec.structs.replace(recipe, artifact=msgspec.structs.replace(recipe.artifact, storage="int4"))
     method = Job(recipe.resolved(), data_root=None).method
-    stage = next(stage for stage in method.stages() if stage.name.startswith("trajectory"))
+    stage = next(stage for stage in method.stages() if stage.name.startswith(name))
     seen: list[torch.Tensor] = []
 
-    def keep(images: torch.Tensor, y: torch.Tensor, i: int, **_: int) -> torch.Tensor:
+    def keep(images: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         seen.append(images.detach())
         return images.sum()
+
+    def keep_side(sides: Any, *_: Any) -> list[dict[str, torch.Tensor]]:
+        return [{"kept": keep(sides[0][1])}]
 
     def images(*storage: str | None) -> torch.Tensor:
         weights = StepWeights(method.generator, method.law, storage=storage)
         return method._frozen_set(weights, torch.arange(10))[0].detach()
 
-    monkeypatch.setattr(method.trajectories[0], "loss", keep)
+    for judges in (method.gradients, method.students, method.trajectories):
+        for judge in judges:
+            monkeypatch.setattr(judge, "loss", keep)
+    monkeypatch.setattr(method, "_matched", keep_side)
+    monkeypatch.setattr(method, "_classes", lambda _: torch.arange(10))
     method.step(stage, 0)
     expected = {0.0: images("int4", None), 1.0: images("int4", "int4"), "exact": images(None, None)}
     torch.testing.assert_close(seen[0], expected.pop(share))
