@@ -40,9 +40,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -64,21 +63,13 @@ from gendata.methods.generative_config import GenerativeConfig
 from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
-from gendata.methods.set_gradients import GradientConfig, SetGradients
-from gendata.methods.set_trajectories import SetTrajectories, TrajectoryConfig
-from gendata.methods.unrolled_students import UnrollConfig, UnrolledStudents
+from gendata.methods.stored_sets import EXPERTS, StoredSet, StoredSets
 
 _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
 _CHECKED_EVERY = 100  # steps of reconstruct
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
-_SET_STAGES = ("gradient-", "unroll-", "trajectory-")  # and the images per class of the set that they move
-_CODE_STAGES = ("freeze", *_SET_STAGES)  # the generator is done
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
-_SETS = ("gradients", "unroll", "trajectories")  # options, in the order of their stages
-_JUDGED_BY = {SetGradients: "gradient", SetTrajectories: "trajectory", UnrolledStudents: "real cross entropy"}
-_SetConfig: TypeAlias = GradientConfig | TrajectoryConfig | UnrollConfig
-_SetJudge: TypeAlias = SetGradients | SetTrajectories | UnrolledStudents
 
 
 class Generative(Method):
@@ -96,7 +87,7 @@ class Generative(Method):
                 f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
             )
         trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
-        trained |= {name: bool(getattr(config, name)) for name in _SETS}
+        trained |= {name: bool(getattr(config, name)) for name in ("gradients", "unroll", "trajectories")}
         for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
             if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
                 raise SpecError(
@@ -127,23 +118,7 @@ class Generative(Method):
                 num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
         self._dsa = Dsa(strategy=config.augmentation)
-        self.gradients = nn.ModuleList(
-            SetGradients(entry, network=entry.network or config.network, real=real, augment=self._dsa, seed=seed)
-            for entry in config.gradients
-        )
-        imitated = config.experts.network or config.network
-        self.experts: ExpertTrajectories | None = None
-        if config.trajectories:
-            self.experts = ExpertTrajectories(config.experts, network=imitated, real=real, augment=self._dsa, seed=seed)
-        self.trajectories = nn.ModuleList(
-            SetTrajectories(entry, network=imitated, experts=self.experts, real=real, augment=self._dsa, seed=seed)
-            for entry in config.trajectories
-            if self.experts
-        )
-        self.students = nn.ModuleList(
-            UnrolledStudents(entry, network=config.network, real=real, augment=self._dsa, seed=seed)
-            for entry in config.unroll
-        )
+        self.stored_sets = StoredSets(config, real=real, augment=self._dsa, seed=seed)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
     def stages(self) -> tuple[Stage, ...]:
@@ -161,31 +136,32 @@ class Generative(Method):
             Stage(name="refine", num_steps=c.refine_steps, lr=c.refine_lr, betas=(0.9, 0.99)),
             Stage(name="match", num_steps=c.steps, lr=c.lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
             Stage(name="freeze", num_steps=c.frozen_steps, lr=c.frozen_lr, betas=(0.5, 0.99), opponent_lr=_OPPONENT_LR),
-            *self._stages_of("gradient", c.gradients),
-            *self._stages_of("unroll", c.unroll),
-            self._experts_stage(),
-            *self._stages_of("trajectory", c.trajectories),
+            *self.stored_sets.stages(ipc=self.ipc, num_codes=self._num_codes),
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
 
-    def _experts_stage(self) -> Stage:
-        c = self.config.experts
-        num_steps = c.num_steps if self.config.trajectories else 0
-        return Stage(name="experts", num_steps=num_steps, lr=c.lr, final_lr_share=1.0, optimiser="sgd", averaged=False)
+    @property
+    def _experts(self) -> ExpertTrajectories:
+        assert self.stored_sets.experts is not None
+        return self.stored_sets.experts
 
-    def _stages_of(self, name: str, sets: Sequence[_SetConfig]) -> Iterator[Stage]:
-        """One for each set whose codes are moved."""
-        for ipc, entry in zip(self._sizes(sets), sets, strict=True):
-            betas = (0.5, 0.99) if name == "gradient" else (0.9, 0.99)
-            yield Stage(name=f"{name}-{ipc}", num_steps=entry.steps, lr=entry.lr, betas=betas)
+    @property
+    def _num_codes(self) -> int:
+        """Of every class; 0: the law has none."""
+        return self.law.codes.shape[1] if isinstance(self.law, Codebook) else 0
+
+    def _moved_set(self, stage: Stage) -> StoredSet | None:
+        """The one that this stage moves; None: it moves something else."""
+        sets = self.stored_sets.sets(ipc=self.ipc, num_codes=self._num_codes)
+        return next((moved for moved in sets if moved.stage.name == stage.name), None)
 
     def begin(self, stage: Stage | None) -> None:
         if stage is None or stage.name == "pool":
             return
         self.pool.record(self.config.networks * self.pool.steps_per_network)
-        if self.experts and stage.name.startswith("trajectory-"):
-            self.experts.record(self.config.experts.num_steps)
+        if (moved := self._moved_set(stage)) and moved.follows_experts:
+            self._experts.record(self.config.experts.num_steps)
         if stage.name == self._fitted_before:
             self._fit_law()
 
@@ -233,16 +209,13 @@ class Generative(Method):
             return self.pool.networks
         if stage.name == "freeze":
             return nn.ParameterList([self.law.codes])
-        if stage.name.startswith(_SET_STAGES):
-            judge = self._judge(stage)[0]
-            learned = [judge.log_lr] if isinstance(judge, SetTrajectories) else []
-            return nn.ParameterList([self.law.codes, *learned])
-        if stage.name == "experts":
-            assert self.experts is not None
-            return self.experts.networks
+        if stage.name == EXPERTS:
+            return self._experts.networks
         if stage.name == "label":
             assert self.head is not None
             return self.head
+        if moved := self._moved_set(stage):
+            return nn.ParameterList([self.law.codes, *moved.learned])
         other = self.encoder if stage.name == "reconstruct" else self.law
         return nn.ModuleList([self.generator, other])
 
@@ -261,24 +234,24 @@ class Generative(Method):
             return self._reconstruct(i, i / max(stage.num_steps, 1), rng)
         if stage.name == "label":
             return self._label(i, rank)
-        if stage.name == "experts":
-            assert self.experts is not None
-            self.experts.record(i)
-            return {"cross entropy": self.experts.loss(i, rng)}
-        weights = self._step_weights(stage, i)
+        if stage.name == EXPERTS:
+            self._experts.record(i)
+            return {"cross entropy": self._experts.loss(i, rng)}
+        moved = self._moved_set(stage)
+        weights = self._step_weights(stage, i, moved)
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
             return self._freeze(weights, rng)
-        if stage.name.startswith(_SET_STAGES):
-            return self._move_set(weights, stage, i, rank)
+        if moved:
+            return self._move_set(weights, moved, i, rank)
         return self._match(weights, i, rng, rank)
 
-    def _step_weights(self, stage: Stage, i: int) -> StepWeights:
-        judge = self._judge(stage)[0] if stage.name.startswith(_SET_STAGES) else self
-        share = judge.config.rounded_share if isinstance(judge, SetTrajectories) else self.config.rounded_share
-        rounded = i >= (1 - share) * stage.num_steps
-        return self._weights(generator=rounded or stage.name.startswith(_CODE_STAGES), law=rounded)
+    def _step_weights(self, stage: Stage, i: int, moved: StoredSet | None) -> StepWeights:
+        share = moved.rounded_share if moved else None
+        rounded = i >= (1 - (self.config.rounded_share if share is None else share)) * stage.num_steps
+        is_done = moved is not None or stage.name == "freeze"  # the generator
+        return self._weights(generator=rounded or is_done, law=rounded)
 
     def _weights(self, *, generator: bool, law: bool) -> StepWeights:
         """Those named as they will be stored, the others as they are."""
@@ -433,40 +406,12 @@ class Generative(Method):
 
     # gradient, unroll, trajectory
 
-    def _move_set(self, weights: StepWeights, stage: Stage, i: int, rank: int) -> dict[str, Tensor]:
+    def _move_set(self, weights: StepWeights, moved: StoredSet, i: int, rank: int) -> dict[str, Tensor]:
         """What teaches better than the images of the first codes of every class."""
-        judge, kept, ipc = self._judge(stage)
         classes = torch.arange(len(weights.codes), device=weights.codes.device)
-        codes = torch.cat([weights.codes[:, :kept].detach(), weights.codes[:, kept:ipc]], dim=1)
+        codes = torch.cat([weights.codes[:, : moved.kept].detach(), weights.codes[:, moved.kept : moved.ipc]], dim=1)
         x, y = self._stored(weights, codes, classes, held=True)
-        return {_JUDGED_BY[type(judge)]: judge.loss(x, y, i, rank=rank)}
-
-    def _judge(self, stage: Stage) -> tuple[_SetJudge, int, int]:
-        """What tells how well a stage's set teaches; codes per class that stay as they are, and of the whole set."""
-        name, _, ipc = stage.name.partition("-")
-        c = self.config
-        of_stage: dict[str, tuple[Sequence[_SetConfig], nn.ModuleList]] = {
-            "gradient": (c.gradients, self.gradients),
-            "unroll": (c.unroll, self.students),
-            "trajectory": (c.trajectories, self.trajectories),
-        }
-        sets, judges = of_stage[name]
-        sizes = [0, *self._sizes(sets)]
-        place = sizes.index(int(ipc))
-        judge: _SetJudge = judges[place - 1]  # type: ignore[assignment]
-        return judge, sizes[place - 1], int(ipc)
-
-    def _sizes(self, sets: Sequence[_SetConfig]) -> list[int]:
-        """Images per class of the stored sets that are moved, one after the other."""
-        sizes = [entry.ipc or self.ipc for entry in sets]
-        most = self.law.codes.shape[1] if isinstance(self.law, Codebook) else 0
-        if sizes != sorted(set(sizes)) or max(sizes, default=0) > most:
-            name = next(name for name in _SETS if getattr(self.config, name) is sets)
-            raise SpecError(
-                f"sets of {sizes} images per class", where=f"method generative: {name}",
-                expected=f"sizes that rise, up to the {most} codes of a class",
-            )  # fmt: skip
-        return sizes
+        return {moved.loss: moved.judge.loss(x, y, i, rank=rank)}
 
     # label
 

@@ -388,9 +388,8 @@ def test_moved_codes_see_the_stored_generator_and_are_rounded_in_the_last_share(
         weights = StepWeights(method.generator, method.law, storage=storage)
         return method._frozen_set(weights, torch.arange(10))[0].detach()
 
-    for judges in (method.gradients, method.students, method.trajectories):
-        for judge in judges:
-            monkeypatch.setattr(judge, "loss", keep)
+    for moved in method.stored_sets.sets(ipc=method.ipc, num_codes=4):
+        monkeypatch.setattr(moved.judge, "loss", keep)
     monkeypatch.setattr(method, "_matched", keep_side)
     monkeypatch.setattr(method, "_classes", lambda _: torch.arange(10))
     method.step(stage, 0)
