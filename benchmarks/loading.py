@@ -11,7 +11,7 @@ the same batch; on CUDA, where there is one, how much longer steps take when the
 Start: the first batch of 64 from a folder on disk, in a process that has imported what it needs, with an empty and with
 a filled cache; and `import gendata` in a process that has imported nothing.
 
-Goals: frozen at least 10 times the fastest decoder and 0.9 times TensorDataset; `ds.loader` 0.9 times indexing; fresh
+Goals: frozen at least 8 times the fastest decoder (20 times without workers) and 0.9 times TensorDataset; `ds.loader` 0.9 times indexing; fresh
 at least as fast as the fastest decoder, and at most 10 % of a step (3 % on CUDA); 150 ms to the first batch; 60 ms to
 import.
 

@@ -1,4 +1,4 @@
-"""Claim: a generator's bytes and step time hardly grow with classes and resolution; stored pixels grow with both.
+"""Claim: a generator's bytes hardly grow with classes and resolution, and a step costs twice one of pixels at IPC 10.
 
     python benchmarks/scaling.py [--classes 10 50 200 1000] [--sides 28 64 128 224] [--rounds 3] [--plot scaling.png]
 

@@ -71,7 +71,7 @@ WORDS = {
     "selection": {"last-pass": "the only one, after the last pass", "best": "the best of several, seen on test data"},
     "augmentation": {
         "dsa": "DSA: one random operation for the whole batch",
-        "diffaug": "DiffAug: flip, colour and cutout always, one of the others",
+        "diffaug": "DiffAug: flip, colour and cutout always where they are named, one of the others",
     },
 }
 _NOT_SETTINGS = ("name", "status", "summary")

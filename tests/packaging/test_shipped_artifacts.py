@@ -82,6 +82,8 @@ def test_the_tables_of_the_readme_are_the_sealed_rows() -> None:
     ladder = script("benchmarks/ladder.py")
     rungs = [ladder.rung(name, ipc) for name, ipc in ladder.shipped_rungs().items()]
     assert not rungs or ladder.markdown(rungs) in table("ladder")
+    small = [ladder.rung(name, 1, *how) for name, how in ladder.SMALL.items()]
+    assert not rungs or ladder.differences([*small, *rungs]) in table("differences")
 
 
 @pytest.mark.slow
