@@ -11,9 +11,9 @@ the same batch; on CUDA, where there is one, how much longer steps take when the
 Start: the first batch of 64 from a folder on disk, in a process that has imported what it needs, with an empty and with
 a filled cache; and `import gendata` in a process that has imported nothing.
 
-Goals: frozen at least 8 times the fastest decoder (20 times without workers) and 0.9 times TensorDataset; `ds.loader` 0.9 times indexing; fresh
-at least as fast as the fastest decoder, and at most 10 % of a step (3 % on CUDA); 150 ms to the first batch; 60 ms to
-import.
+Goals: frozen at least 8 times the fastest decoder (20 times without workers) and 0.9 times TensorDataset; `ds.loader`
+0.9 times indexing; fresh at least as fast as the fastest decoder, and at most 10 % of a step (3 % on CUDA); 150 ms to
+the first batch; 60 ms to import.
 
 Speed does not depend on what a generator has learned, so its weights are random here. JPEG decoding does depend on the
 image: give real ones with --images, else "dead leaves" are drawn (discs that cover each other, whose edges and spectrum

@@ -1,6 +1,8 @@
 """Condensation: one command, the same bytes, whatever happens on the way."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -261,3 +263,40 @@ def test_a_budget_below_every_generator_is_told_the_least_that_would_do():
     assert propose_recipe("digits", max_bytes=least).latent.options["codes"] >= 2
     with pytest.raises(RecipeError, match="hold no generator"):
         propose_recipe("digits", max_bytes=least - 1)
+
+
+def test_processes_of_one_run_go_on_from_the_same_state(tmp_path):
+    """What each fits for itself differs here: batch norm keeps other statistics of other samples."""
+    script = f"""
+import hashlib, sys
+from pathlib import Path
+from gendata.checkpoint import RunFolder
+from gendata.condensation.job import Job
+from gendata.recipe import load_recipe
+from gendata.training_state import named_tensors
+overrides = (*{TINY!r}, "method.options.network=convnet1-w8-bn", "method.options.codes_from=samples",
+             "method.options.hardness=4", "method.options.steps=2")
+job = Job(load_recipe({RECIPE!r}, overrides=overrides).resolved(), data_root=None)
+assert job.accelerator.num_processes == 2
+with RunFolder(Path(sys.argv[1]), recipe=job.recipe, claim=job.claim(), threads=1) as folder:
+    job.run(folder, None)
+of_method = {{name: t for name, t in named_tensors(job.method, prefix="method").items() if ".pool." not in name}}
+print(hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in of_method.values())).hexdigest())
+job.accelerator.wait_for_everyone()
+"""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "run")],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    first, second = (run.communicate(timeout=300)[0].strip() for run in runs)
+    assert [run.returncode for run in runs] == [0, 0]
+    assert first == second != ""

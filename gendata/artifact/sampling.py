@@ -8,14 +8,15 @@ neighbour, so image i is bit-equal alone, in any subset, order, worker or thread
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, TypedDict
+from contextlib import contextmanager
+from typing import TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gendata.artifact.arithmetic import full_float32
 from gendata.errors import SpecError
 from gendata.generators.generator import Generator
 from gendata.latents import philox
@@ -129,22 +130,11 @@ def render(generator: Generator, z: Tensor, y: Tensor, *, micro_batch: int, dtyp
 
 @contextmanager
 def _exact(generator: Generator, device: torch.device) -> Iterator[None]:
-    """Eval mode, full float32 whatever the user set, and on CUDA the algorithms that give the same bits twice."""
+    """Eval mode, full float32, and on CUDA the algorithms that give the same bits twice."""
     training = generator.training
-    with torch.autocast(device.type, enabled=False), ExitStack() as undo:
-        undo.callback(generator.train, training)
-        generator.eval()
-        own: Any = torch.backends  # its stubs do not know the operations
-        operations = {"cpu": (own.mkldnn.matmul, own.mkldnn.conv), "cuda": (own.cuda.matmul, own.cudnn.conv)}
-        for operation in operations.get(device.type, ()):
-            if operation.fp32_precision not in ("none", "ieee"):  # "none" is float32 as well
-                _set(undo, operation, "fp32_precision", "ieee")
-        if device.type == "cuda":
-            _set(undo, torch.backends.cudnn, "benchmark", False)
-            _set(undo, torch.backends.cudnn, "deterministic", True)
-        yield
-
-
-def _set(undo: ExitStack, owner: Any, name: str, value: object) -> None:
-    undo.callback(setattr, owner, name, getattr(owner, name))
-    setattr(owner, name, value)
+    generator.eval()
+    try:
+        with torch.autocast(device.type, enabled=False), full_float32(device):
+            yield
+    finally:
+        generator.train(training)

@@ -116,6 +116,21 @@ def decode(entry: TensorEntry, encoded: Tensor) -> Tensor:
     return integers.to(torch.float32).reshape(entry.shape) * _along(scales, entry)
 
 
+def rounded(tensor: Tensor, dtype: StorageDtype) -> Tensor:
+    """float32: what `decode` gives of what `encode` makes of floats, on the tensor's device and without any bytes.
+
+    On a GPU sums have other last bits: where two scales of a packed dtype serve about as well it may be the other one.
+    Values that are not finite, or that `dtype` cannot hold, give ones that are not finite.
+    """
+    values = tensor.detach().to(torch.float32)
+    if dtype in FLOATS:
+        return values.to(FLOATS[dtype]).to(torch.float32)
+    entry = entry_for("", values, dtype)
+    rows = _rows(values, entry)
+    scales = _scales(rows, dtype)
+    return (_integers(rows, scales, LARGEST[dtype]) * scales.to(torch.float32)[:, None]).reshape(values.shape)
+
+
 def is_finite(entry: TensorEntry, encoded: Tensor) -> bool:
     """Whether every value that `decode` would give is a finite number; cheaper than decoding."""
     if entry.dtype == "u8":
@@ -130,12 +145,21 @@ def _encode_floats(values: Tensor, dtype: str) -> Tensor:
 
 
 def _encode_integers(values: Tensor, entry: TensorEntry) -> Tensor:
-    largest = LARGEST[entry.dtype]
-    rows = values.reshape(1, -1) if entry.scale_axis is None else values.movedim(entry.scale_axis, 0).flatten(1)
-    scales = _best_scales(rows, largest) if entry.dtype in PACKED else _peak_scales(rows, largest)
-    # Slices of a scale lie along axis 0 or are the whole tensor: rows are in the order of the values.
-    q = _integers(rows, scales, largest).to(torch.int8).reshape(-1)
+    rows = _rows(values, entry)
+    scales = _scales(rows, entry.dtype)
+    q = _integers(rows, scales, LARGEST[entry.dtype]).to(torch.int8).reshape(-1)
     return torch.cat([scales.view(torch.uint8), _packed(q, entry.dtype)[: entry.value_bytes]])
+
+
+def _rows(values: Tensor, entry: TensorEntry) -> Tensor:
+    """(num_scales, values per scale), in the order of the values: a scale's lie along axis 0, or are all there are."""
+    return values.reshape(entry.num_scales, -1)
+
+
+def _scales(rows: Tensor, dtype: StorageDtype) -> Tensor:
+    """float16 (num_scales,)."""
+    largest = LARGEST[dtype]
+    return _best_scales(rows, largest) if dtype in PACKED else _peak_scales(rows, largest)
 
 
 def _integers(rows: Tensor, scales: Tensor, largest: int) -> Tensor:

@@ -36,7 +36,6 @@ class Job:
         self.source: Source = open_source(recipe.source, data_root=data_root)
         spec = self.source.spec
         self.accelerator = Accelerator()  # its own mixed precision is one setting per process; ours is per recipe
-        _use_deterministic_kernels()
         device = self.accelerator.device
         fit, validation = hold_out(self.source.split("train"))
         self.num_validation = len(validation.y)
@@ -76,6 +75,12 @@ class Job:
 
     def run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:
         """All stages, from the last checkpoint on."""
+        from gendata.artifact.arithmetic import full_float32
+
+        with full_float32(self.accelerator.device):
+            self._run(folder, on_progress)
+
+    def _run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:
         from gendata.training_state import restore
 
         self.method.begin(None)
@@ -87,6 +92,7 @@ class Job:
             resumed = saved if saved and number == first else None
             if resumed is None:
                 self.method.begin(stage)
+                self._agree()
             else:
                 restore(self.method, resumed.tensors, prefix="method")
             training = StageTraining(self, stage)
@@ -95,6 +101,20 @@ class Job:
             training.run(number, folder, on_progress)
             training.finish()
         self.method.finish()
+
+    def _agree(self) -> None:
+        """Every process goes on from what the first one has: what each fits for itself may differ in its last bits."""
+        import torch
+
+        from gendata.training_state import named_tensors
+
+        if self.accelerator.num_processes == 1:
+            return
+        with torch.no_grad():
+            for tensor in named_tensors(self.method, prefix="method").values():
+                sent = tensor.contiguous()
+                torch.distributed.broadcast(sent, src=0)
+                tensor.copy_(sent)
 
     def save(self, out: Path, folder: RunFolder) -> CondensedArtifact:
         """The artifact at `out`; then the run state is no longer needed."""
@@ -148,10 +168,3 @@ def _to_channels_last(module: torch.nn.Module) -> None:
 
 def _config(registry: Any, choice: Any) -> Any:
     return registry.config(choice.name, choice.options, where=choice.name)
-
-
-def _use_deterministic_kernels() -> None:
-    import torch
-
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gendata.errors import SpecError
+
+_MOST_KEPT = 2**31  # numbers; as float32 8.6 GB
+
 
 def check_positive(config: msgspec.Struct, *names: str) -> None:
     """Raises ValueError unless these fields are finite and above 0."""
@@ -21,3 +25,12 @@ def check_within(config: msgspec.Struct, most: Mapping[str, int]) -> None:
         value = getattr(config, name)
         if value is not None and not 1 <= value <= bound:
             raise ValueError(f"{name} must be 1 to {bound}, got {value}")
+
+
+def check_kept(count: int, num_weights: int, *, where: str) -> None:
+    """Raises SpecError if so many networks, which stay in memory and in every checkpoint, are beyond any use."""
+    if count * num_weights > _MOST_KEPT:
+        raise SpecError(
+            f"{count} networks of {num_weights:,} weights would be kept, {4 * count * num_weights / 1e9:.0f} GB",
+            where=where, expected=f"at most {4 * _MOST_KEPT / 1e9:.1f} GB: fewer of them, or a narrower network",
+        )  # fmt: skip

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
-from gendata.methods.bounds import check_positive, check_within
+from gendata.methods.bounds import check_kept, check_positive, check_within
 from gendata.methods.method import RealData
 from gendata.networks import build_network
 
@@ -59,10 +59,12 @@ class ExpertTrajectories(nn.Module):
     def __init__(self, config: ExpertConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
         super().__init__()
         self.config, self._real, self._augment = config, real, augment
+        with torch.device("meta"):
+            size = sum(weight.numel() for weight in build_network(network, spec=real.spec).parameters())
+        check_kept(config.count * (config.points + 1), size, where="method generative: experts")
         self.networks = nn.ModuleList(
             build_network(network, spec=real.spec, seed=seed + number) for number in range(config.count)
         )
-        size = sum(weight.numel() for weight in self.networks[0].parameters())
         self.register_buffer("points", torch.zeros(config.count, config.points + 1, size))
         self.points: Tensor  # weights, one vector each
 

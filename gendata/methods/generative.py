@@ -64,6 +64,8 @@ from gendata.methods.latent_fit import fit_law
 from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
 from gendata.methods.stored_sets import EXPERTS, StoredSet, StoredSets
+from gendata.networks import build_network
+from gendata.spec import SampleSpec
 
 _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
 _CHECKED_EVERY = 100  # steps of reconstruct
@@ -94,6 +96,14 @@ class Generative(Method):
                     "latents whose frozen set is drawn", where=f"method generative: {name}",
                     expected="codebook with `frozen: codes`",
                 )  # fmt: skip
+        if not any(parameter.requires_grad for parameter in generator.parameters()):
+            raise SpecError(
+                f"generator {type(generator).__name__} has nothing to train", where="method generative",
+                expected="a generator of samples, such as conv-decoder",
+            )  # fmt: skip
+        if config.networks and config.feature_weight and config.reconstruct_steps:
+            seen = _window_size(real.spec.shape[1:], config.feature_window)
+            _check_blocks(config.network, real.spec, seen, option="feature_window")
         encoded = torch.zeros(law.codes.shape[:2], dtype=torch.int64) if isinstance(law, Codebook) else None
         self.register_buffer("encoded", encoded)  # rows of the real samples that codes encode
         self.encoded: Tensor | None
@@ -233,12 +243,17 @@ class Generative(Method):
         if stage.name == "reconstruct":
             return self._reconstruct(i, i / max(stage.num_steps, 1), rng)
         if stage.name == "label":
-            return self._label(i, rank)
+            self.generator.eval()
+            return self._label(i, rng, rank)
         if stage.name == EXPERTS:
             self._experts.record(i)
             return {"cross entropy": self._experts.loss(i, rng)}
         moved = self._moved_set(stage)
-        weights = self._step_weights(stage, i, moved)
+        is_done = moved is not None or stage.name == "freeze"  # the generator
+        self.generator.train(not is_done)  # its running statistics, where it has any, are part of what is stored
+        share = moved.rounded_share if moved else None
+        rounded = i >= (1 - (self.config.rounded_share if share is None else share)) * stage.num_steps
+        weights = self._weights(generator=rounded or is_done, law=rounded)
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
@@ -246,12 +261,6 @@ class Generative(Method):
         if moved:
             return self._move_set(weights, moved, i, rank)
         return self._match(weights, i, rng, rank)
-
-    def _step_weights(self, stage: Stage, i: int, moved: StoredSet | None) -> StepWeights:
-        share = moved.rounded_share if moved else None
-        rounded = i >= (1 - (self.config.rounded_share if share is None else share)) * stage.num_steps
-        is_done = moved is not None or stage.name == "freeze"  # the generator
-        return self._weights(generator=rounded or is_done, law=rounded)
 
     def _weights(self, *, generator: bool, law: bool) -> StepWeights:
         """Those named as they will be stored, the others as they are."""
@@ -427,11 +436,10 @@ class Generative(Method):
         law.prepare()
         return weights, law
 
-    def _label(self, i: int, rank: int) -> dict[str, Tensor]:
+    def _label(self, i: int, rng: torch.Generator, rank: int) -> dict[str, Tensor]:
         """KL divergence of the head's answers from the networks', in nats."""
         c, head = self.config, self.head
         assert head is not None
-        rng = keyed_generator(self.seed, "label", i, rank)
         y = torch.randint(self.real.spec.num_classes, (c.label_batch,), generator=rng).to(self.real.y.device)
         weights, law = self._as_stored
         with torch.no_grad():
@@ -456,8 +464,26 @@ def _windows(images: Sequence[Tensor], share: float, rng: torch.Generator) -> li
     """The same part of each (N, C, H, W), `share` of a side. It goes on at the other edge: all pixels are as likely."""
     sides = images[0].shape[2:]
     shifts = [-int(torch.randint(side, (), generator=rng)) for side in sides]
-    height, width = (max(min(side, _SMALLEST_WINDOW_PX), round(share * side)) for side in sides)
+    height, width = _window_size(sides, share)
     return [torch.roll(x, shifts, dims=(2, 3))[:, :, :height, :width] for x in images]
+
+
+def _window_size(sides: Sequence[int], share: float) -> list[int]:
+    return [max(min(side, _SMALLEST_WINDOW_PX), round(share * side)) for side in sides]
+
+
+def _check_blocks(name: str, spec: SampleSpec, sides: Sequence[int], *, option: str) -> None:
+    """That a network tells blocks of images of that size; found now, not after its training."""
+    network = build_network(name, spec=spec)
+    try:
+        with torch.no_grad():
+            network.block_outputs(torch.zeros(2, spec.channels, *sides))
+    except RuntimeError as error:
+        size = " x ".join(map(str, sides))
+        raise SpecError(
+            f"network {name} cannot see {size} pixels ({error})", where=f"method generative: {option}",
+            expected="a network of convolutions, such as convnet3-w32-in", remedy="Or set feature_window to 1.",
+        ) from None  # fmt: skip
 
 
 def _pixel_distance(out: Tensor, x: Tensor) -> Tensor:

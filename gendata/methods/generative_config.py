@@ -110,7 +110,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     label_lr: float = 5.0e-3
     label_temperature: float = 1.0  # of the networks' answers
 
-    # Of the steps of refine and all after it but trajectories and label: the last ones compute with what is stored.
+    # Of the steps of refine and match: the last ones compute with what is stored. Then of freeze, gradients and unroll,
+    # where the generator is the stored one in all steps: with codes as stored. Trajectories have a share of their own.
     rounded_share: float = 0.25
 
     def __post_init__(self) -> None:
@@ -128,7 +129,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("network_batch", "reconstruct_batch", "classes_per_step", "real_per_class", "label_batch"):
+        if self.real_per_class < 2:
+            raise ValueError(f"real_per_class must be at least 2, one image has no spread, got {self.real_per_class}")
+        for name in ("network_batch", "reconstruct_batch", "classes_per_step", "label_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name, most in _MOST.items():

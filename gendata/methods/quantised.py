@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gendata.artifact.storage import StorageDtype, decode, encode, storage_for
+from gendata.artifact.storage import StorageDtype, rounded, storage_for
 from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 
@@ -14,7 +14,7 @@ from gendata.latents.law import LatentLaw
 def stored_weights(module: nn.Module, storage: StorageDtype) -> dict[str, Tensor]:
     """Parameters by name as the artifact will give them back, for `functional_call`; gradients pass unchanged.
 
-    Those of fewer than two dimensions are stored as floats and stay.
+    Those of fewer than two dimensions are stored as float16 or float32, next to what they are, and stay.
 
     Straight-through rounding (Bengio et al. 2013, arXiv:1308.3432; of whole networks Jacob et al. 2018,
     arXiv:1712.05877). Differs from them: the grid is not learned; it is the one that `gendata.artifact.storage` will
@@ -31,7 +31,7 @@ def _rounded(weight: Tensor, storage: StorageDtype) -> Tensor:
     if weight.dim() < 2:
         return weight
     with torch.no_grad():
-        error = decode(*encode("weight", weight, storage)).to(weight.device) - weight
+        error = rounded(weight, storage) - weight
     return weight + error
 
 

@@ -14,7 +14,8 @@ from gendata.methods.bounds import check_positive, check_within
 from gendata.methods.draws import ClassDraws, keyed_generator
 from gendata.methods.gradient_distance import distance_in_class
 from gendata.methods.method import RealData
-from gendata.methods.vector_network import refuse_statistics
+from gendata.methods.surrogate import surrogate
+from gendata.methods.vector_network import refuse_unfit
 from gendata.networks import build_network
 
 _MOMENTUM = 0.9
@@ -58,14 +59,14 @@ class SetGradients(nn.Module):
         seed: of its first weights and of everything that is drawn.
 
     Raises:
-        SpecError: the architecture keeps running statistics, which images of one class would spoil.
+        SpecError: the architecture is more than its weights: see `refuse_unfit`.
     """
 
     def __init__(self, config: GradientConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
         super().__init__()
         self.config, self._real, self._augment, self._seed, self._name = config, real, augment, seed, network
         self.network = build_network(network, spec=real.spec, seed=seed)
-        refuse_statistics(self.network, network, where="method generative: gradients")
+        refuse_unfit(self.network, network, where="method generative: gradients")
         for number, weight in enumerate(self.network.parameters()):
             self.register_buffer(f"momentum_{number}", torch.zeros_like(weight))
         self._draws = ClassDraws(real.y, real.spec.num_classes)
@@ -82,14 +83,15 @@ class SetGradients(nn.Module):
         self._age(i, keyed_generator(self._seed, "gradient network", i))
         rng = keyed_generator(self._seed, "gradient", i, rank)
         with torch.autocast(images.device.type, enabled=False):
-            taken = images.detach().float().requires_grad_()
-            sets = self._real.normalised(taken).unflatten(0, (self._real.spec.num_classes, -1))
+            sets = images.detach().float().unflatten(0, (self._real.spec.num_classes, -1))
             slots = torch.randperm(sets.shape[1], generator=rng)[: self.config.set_per_class].to(sets.device)
-            distance = torch.stack([self._distance(x[slots], label, rng) for label, x in enumerate(sets)]).sum()
-            (gradient,) = torch.autograd.grad(distance, taken)  # to the images alone: the network is not moved
-        along = (images * gradient).sum()
-        reported: Tensor = distance.detach() + along - along.detach()
-        return reported
+            distances, gradient = [], torch.zeros_like(sets)
+            for label, x in enumerate(sets):  # a graph at a time: those of 200 classes would fill a GPU
+                taken = x[slots].requires_grad_()
+                distance = self._distance(self._real.normalised(taken), label, rng)
+                (gradient[label, slots],) = torch.autograd.grad(distance, taken)  # the network is not moved
+                distances.append(distance.detach())
+        return surrogate(torch.stack(distances).sum(), (images, gradient.flatten(0, 1)))
 
     def _distance(self, x: Tensor, label: int, rng: torch.Generator) -> Tensor:
         rows = self._draws.indices(torch.tensor([label]), self.config.real_per_class, rng).to(self._real.y.device)

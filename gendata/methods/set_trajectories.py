@@ -16,6 +16,7 @@ from gendata.methods.bounds import check_positive, check_within
 from gendata.methods.draws import keyed_generator
 from gendata.methods.expert_trajectories import ExpertTrajectories
 from gendata.methods.method import RealData
+from gendata.methods.surrogate import surrogate
 from gendata.methods.vector_network import VectorNetwork
 
 _MOST = {
@@ -58,8 +59,9 @@ class SetTrajectories(nn.Module):
 
     Source: MTT (Cazenavette et al. 2022, arXiv:2203.11932, eq. 2), whose learned rate of the student is taken too. Its
     gradient as in TESLA (Cui et al. 2023, arXiv:2211.10586): of each step's images through that step alone, in the
-    weights as they were, so that memory does not grow with the number of steps. Differs from them: only some of the
-    steps are differentiated, drawn anew each time and weighed for all; images change through the codes that make them.
+    weights as they were, so that memory grows by two vectors of weights per step and by no graph. Differs from them:
+    only some of the steps are differentiated, drawn anew each time and weighed for all; images change through the codes
+    that make them.
 
     Args:
         config: see there.
@@ -102,9 +104,7 @@ class SetTrajectories(nn.Module):
             missed, way = student.weights - goal, (start - goal).square().sum()
             distance = missed.square().sum() / way
             by_image, by_lr = self._gradients(student, 2 * missed / way, x, y, rng)
-        along = (self._real.normalised(images.float()) * by_image).sum() + self.log_lr * by_lr
-        reported: Tensor = distance + along - along.detach()
-        return reported
+        return surrogate(distance, (self._real.normalised(images.float()), by_image), (self.log_lr, by_lr))
 
     def _ends(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Two points of an expert's training, weights (P,) each."""

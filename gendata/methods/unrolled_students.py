@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
-from gendata.methods.bounds import check_positive, check_within
+from gendata.methods.bounds import check_kept, check_positive, check_within
 from gendata.methods.draws import keyed_generator
 from gendata.methods.method import RealData
+from gendata.methods.surrogate import surrogate
 from gendata.methods.vector_network import VectorNetwork
 
 _MOMENTUM, _WEIGHT_DECAY = 0.9, 5e-4  # of students, as dsa/v1 trains them
@@ -62,13 +63,15 @@ class UnrolledStudents(nn.Module):
         seed: of their first weights and of everything they draw.
 
     Raises:
-        SpecError: the architecture keeps running statistics, which a window could not be differentiated through.
+        SpecError: the architecture is more than its weights, which alone a window can be differentiated through; or the
+            students take more memory than any use is worth.
     """
 
     def __init__(self, config: UnrollConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
         super().__init__()
         self.config, self._real, self._augment, self._seed = config, real, augment, seed
         self._network = VectorNetwork(network, spec=real.spec, where="method generative: unroll")
+        check_kept(2 * config.students, self._network.num_weights, where="method generative: unroll")
         self.register_buffer("weights", torch.zeros(config.students, self._network.num_weights))
         self.register_buffer("momenta", torch.zeros(config.students, self._network.num_weights))
         self.register_buffer("steps_left", torch.zeros(config.students, dtype=torch.int64))
@@ -102,9 +105,7 @@ class UnrolledStudents(nn.Module):
         with torch.no_grad():
             self.weights[k], self.momenta[k] = weights, momenta
             self.steps_left[k] -= self.config.window
-        along = (images * (gradient / gradient.norm().clamp_min(_TINY))).sum()
-        reported: Tensor = error.detach() + along - along.detach()
-        return reported
+        return surrogate(error, (images, gradient / gradient.norm().clamp_min(_TINY)))
 
     def _trained(
         self, weights: Tensor, momenta: Tensor, x: Tensor, y: Tensor, rng: torch.Generator

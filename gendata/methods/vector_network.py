@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.dropout import _DropoutNd
 
 from gendata.errors import SpecError
 from gendata.networks import build_network
@@ -20,14 +21,14 @@ class VectorNetwork:
         where: what a message names.
 
     Raises:
-        SpecError: the architecture keeps running statistics, which are no weights.
+        SpecError: the architecture is more than its weights: see `refuse_unfit`.
     """
 
     def __init__(self, name: str, *, spec: SampleSpec, where: str) -> None:
         self._name, self._spec = name, spec
         with torch.device("meta"):
             self._network = build_network(name, spec=spec)
-        refuse_statistics(self._network, name, where=where)
+        refuse_unfit(self._network, name, where=where)
         self._shapes = {key: weight.shape for key, weight in self._network.named_parameters()}
 
     @property
@@ -47,10 +48,19 @@ class VectorNetwork:
         return out.float()
 
 
-def refuse_statistics(network: nn.Module, name: str, *, where: str) -> None:
-    """Raises SpecError if an architecture keeps running statistics, which are no weights and which one class spoils."""
+def refuse_unfit(network: nn.Module, name: str, *, where: str) -> None:
+    """Raises SpecError unless what an architecture says in training follows from weights and images alone.
+
+    Running statistics are no weights, and images of one class spoil them; dropout would not be the same when a step is
+    computed again.
+    """
+    reason = None
     if next(network.buffers(), None) is not None:
+        reason = "keeps running statistics"
+    elif any(isinstance(module, _DropoutNd) and module.p for module in network.modules()):
+        reason = "drops out at random"
+    if reason:
         raise SpecError(
-            f"network {name} keeps running statistics", where=where,
-            expected="instance, group, layer or no norm, such as convnet3-w32-in",
+            f"network {name} {reason}", where=where,
+            expected="one without dropout, of instance, group, layer or no norm, such as convnet3-w32-in",
         )  # fmt: skip

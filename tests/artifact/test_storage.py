@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gendata.artifact.storage import LARGEST, TensorEntry, decode, encode, storage_for
+from gendata.artifact.storage import LARGEST, TensorEntry, decode, encode, rounded, storage_for
 from gendata.errors import ArtifactError
 
 SHAPES = [(1,), (7,), (16,), (3, 5), (4, 9), (5, 3, 3, 3), (10, 1, 3, 3), (2, 1, 1)]
@@ -22,6 +22,15 @@ def test_entry_states_the_exact_number_of_bytes(dtype, shape):
     assert data.dtype == torch.uint8
     assert data.shape == (entry.num_bytes,)
     assert decode(entry, data).shape == shape
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "int8", "int6", "int4"])
+def test_what_is_rounded_without_bytes_is_what_comes_back(dtype, shape):
+    tensor = values(shape, seed=3)
+    assert torch.equal(rounded(tensor, dtype), decode(*encode("t", tensor, dtype)))
+    tensor.view(-1)[0] = float("nan")
+    assert not rounded(tensor, dtype).isfinite().all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -235,7 +235,7 @@ FROZEN = {
 
 
 def frozen(**options: Any) -> Recipe:
-    recipe = refined(**FROZEN, **options)
+    recipe = refined(**FROZEN | options)
     latent = Choice(name="codebook", options={**recipe.latent.options, "frozen": "codes"})
     artifact = msgspec.structs.replace(recipe.artifact, ipc=2, storage="f32")
     return msgspec.structs.replace(recipe, latent=latent, artifact=artifact)
@@ -545,3 +545,53 @@ def test_features_are_compared_in_windows_where_a_recipe_says_so(tmp_path: Path)
 def test_a_window_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(RecipeError, match="feature_window must be above 0"):
         METHODS.config("generative", {"feature_window": share}, where="method")
+
+
+def test_a_generator_without_anything_to_train_is_refused() -> None:
+    recipe = load_recipe("digits/random-real", overrides=("method.name=generative", "method.options={}"))
+    with pytest.raises(SpecError, match="PixelBank has nothing to train"):
+        condensation.plan(recipe)
+
+
+@pytest.mark.parametrize("network", ["mlp2-w8", "lenet", "vit-p4-d16-l1-h2"])
+def test_a_network_that_cannot_see_windows_is_refused_before_its_training(tmp_path: Path, network: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for number in range(8):
+        path = tmp_path / "data" / str(number % 2) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((torch.rand(32, 32, generator=generator) * 255).to(torch.uint8).numpy()).save(path)
+    recipe = msgspec.structs.replace(
+        refined(network=network, feature_window=0.5),
+        source=Choice(name="folder", options={"path": str(tmp_path / "data")}),
+    )
+    with pytest.raises(SpecError, match="cannot see 16 x 16 pixels"):
+        condensation.plan(recipe)
+
+
+@pytest.mark.parametrize("options", [{"frozen_steps": 1}, {"label_steps": 1}])
+def test_running_statistics_of_a_generator_that_is_done_stay(options: dict[str, Any]) -> None:
+    recipe = frozen(networks=1, **options)
+    generator = Choice(name="dim-conv-gan", options={})
+    method = Job(msgspec.structs.replace(recipe, generator=generator).resolved(), data_root=None).method
+    before = {name: buffer.clone() for name, buffer in method.generator.named_buffers()}
+    assert before
+    method.step(method.stages()[-1], 0)
+    for name, buffer in method.generator.named_buffers():
+        assert torch.equal(buffer, before[name]), name
+
+
+def test_one_real_image_of_a_class_is_too_few_to_match() -> None:
+    with pytest.raises(RecipeError, match="real_per_class must be at least 2"):
+        METHODS.config("generative", {"real_per_class": 1}, where="method")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"trajectories": [{}], "experts": {"network": "convnet2-w256-in", "count": 100, "points": 100}},
+        {"unroll": [{"students": 1000}], "network": "convnet3-w512-in"},
+    ],
+)
+def test_more_kept_networks_than_memory_has_room_for_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=r"networks of [\d,]+ weights would be kept, \d+ GB"):
+        condensation.plan(frozen(**options))

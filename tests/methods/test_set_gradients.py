@@ -94,9 +94,12 @@ def test_ranks_see_one_network_and_different_real_images(real: RealData, first_o
     assert losses[0] != losses[1]
 
 
-def test_a_network_with_running_statistics_is_refused(real: RealData) -> None:
-    with pytest.raises(SpecError, match="running statistics"):
-        judge(real, network="convnet2-w8-bn")
+@pytest.mark.parametrize(
+    ("network", "match"), [("convnet2-w8-bn", "running statistics"), ("vit-p4-d16-l1-h2", "drops out at random")]
+)
+def test_a_network_that_is_more_than_its_weights_is_refused(real: RealData, network: str, match: str) -> None:
+    with pytest.raises(SpecError, match=match):
+        judge(real, network=network)
 
 
 @pytest.mark.parametrize(("option", "value"), [("training", 0), ("age", 10**7), ("lr", 0.0)])

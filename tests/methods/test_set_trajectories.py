@@ -138,11 +138,14 @@ def test_ranks_train_different_students(
     assert one != two
 
 
-def test_a_network_with_running_statistics_is_refused(real: RealData, experts: ExpertTrajectories) -> None:
-    with pytest.raises(SpecError, match="running statistics"):
-        SetTrajectories(
-            TrajectoryConfig(), network="convnet2-w8-bn", experts=experts, real=real, augment=AUGMENT, seed=0
-        )
+@pytest.mark.parametrize(
+    ("network", "match"), [("convnet2-w8-bn", "running statistics"), ("vit-p4-d16-l1-h2", "drops out at random")]
+)
+def test_a_network_that_is_more_than_its_weights_is_refused(
+    real: RealData, network: str, match: str, experts: ExpertTrajectories
+) -> None:
+    with pytest.raises(SpecError, match=match):
+        SetTrajectories(TrajectoryConfig(), network=network, experts=experts, real=real, augment=AUGMENT, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,12 @@ def accuracy(x: Tensor, y: Tensor, real: RealData) -> float:
     return sum(correct) / len(correct)
 
 
-def test_a_network_with_running_statistics_is_refused(real: RealData) -> None:
-    with pytest.raises(SpecError, match="running statistics"):
-        students(real, network="convnet2-w8-bn")
+@pytest.mark.parametrize(
+    ("network", "match"), [("convnet2-w8-bn", "running statistics"), ("vit-p4-d16-l1-h2", "drops out at random")]
+)
+def test_a_network_that_is_more_than_its_weights_is_refused(real: RealData, network: str, match: str) -> None:
+    with pytest.raises(SpecError, match=match):
+        students(real, network=network)
 
 
 @pytest.mark.parametrize(("option", "value"), [("window", 0), ("students", 1001), ("steps", 0)])
