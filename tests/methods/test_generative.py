@@ -12,7 +12,7 @@ from PIL import Image
 from gendata import condensation
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.sampling import frozen_key, sample_images
-from gendata.artifact.storage import decode, encode
+from gendata.artifact.storage import StorageDtype, decode, encode
 from gendata.condensation import stage_training
 from gendata.condensation.job import Job
 from gendata.condensation.stage_training import StageTraining
@@ -234,10 +234,10 @@ FROZEN = {
 }  # fmt: skip
 
 
-def frozen(**options: Any) -> Recipe:
+def frozen(storage: StorageDtype = "f32", **options: Any) -> Recipe:
     recipe = refined(**FROZEN | options)
     latent = Choice(name="codebook", options={**recipe.latent.options, "frozen": "codes"})
-    artifact = msgspec.structs.replace(recipe.artifact, ipc=2, storage="f32")
+    artifact = msgspec.structs.replace(recipe.artifact, ipc=2, storage=storage)
     return msgspec.structs.replace(recipe, latent=latent, artifact=artifact)
 
 
@@ -253,10 +253,12 @@ FOLLOWED = {"trajectories": [STUDENT], "experts": EXPERTS}
     [
         (with_noise(refined()), "refine", 30),
         (refined(hardness=4.0, refine_steps=4, steps=6), "match", 4),
-        (frozen(unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), "unroll-3", 3),
+        (frozen("int4", frozen_steps=5), "freeze", 4),
+        (frozen("int4", unroll=[UNROLLED, {**UNROLLED, "ipc": 3}]), "unroll-3", 3),
+        (frozen("int4", label_steps=5), "label", 3),
         (frozen(gradients=[MET, {**MET, "ipc": 3}]), "gradient-3", 3),
         (frozen(**FOLLOWED), "experts", 7),
-        (frozen(**FOLLOWED), "trajectory-2", 3),
+        (frozen("int4", **FOLLOWED), "trajectory-2", 3),
     ],
 )
 def test_a_run_through_a_codebook_that_dies_ends_with_the_same_bytes(
@@ -371,8 +373,7 @@ def test_moved_codes_see_the_stored_generator_and_are_rounded_in_the_last_share(
 ) -> None:
     entries = [{**STUDENT, "rounded_share": share}]
     of_its_own = {"trajectories": entries, "rounded_share": 1 - share} if name == "trajectory" else {}
-    recipe = frozen(**({"rounded_share": share} | options | of_its_own))
-    recipe = msgspec.structs.replace(recipe, artifact=msgspec.structs.replace(recipe.artifact, storage="int4"))
+    recipe = frozen("int4", **({"rounded_share": share} | options | of_its_own))
     method = Job(recipe.resolved(), data_root=None).method
     stage = next(stage for stage in method.stages() if stage.name.startswith(name))
     seen: list[torch.Tensor] = []
