@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gendata.errors import SpecError
+from gendata.generators import placeless
 from gendata.generators.generator import Generator
 from gendata.spec import SampleSpec
 
@@ -106,7 +107,7 @@ class ConvDecoder(Generator):
         u_dim = self.code_dim + config.class_dim
 
         self.classes = nn.Embedding(spec.num_classes, config.class_dim)
-        self.stem = nn.Linear(u_dim, config.rank)
+        self.stem = placeless.Linear(u_dim, config.rank)
         self.stem_space = nn.Parameter(torch.randn(config.rank, self.base[0] * self.base[1]))
         self.stem_channels = nn.Parameter(torch.randn(config.rank, widths[0]) / math.sqrt(config.rank))
         blocks, in_width = [], widths[0]
@@ -132,7 +133,7 @@ class ConvDecoder(Generator):
         x = _shuffled(x, self.config.pixels_per_place)
         if self.antialias:
             x = _without_grid(x, self.config.pixels_per_place)
-        x = torch.sigmoid(x)
+        x = placeless.sigmoid(x)
         return x[:, :, : self.spec.height, : self.spec.width]
 
     def macs_per_image(self) -> int:
@@ -172,7 +173,7 @@ class _Block(nn.Module):
         else:
             depthwise = nn.Conv2d(in_width, in_width, 3, padding=1, groups=in_width, bias=False)
             self.convs = nn.Sequential(depthwise, nn.Conv2d(in_width, width, 1, bias=False))
-        self.film = nn.Linear(u_dim, 2 * width)
+        self.film = placeless.Linear(u_dim, 2 * width)
 
     def forward(self, h: Tensor, u: Tensor) -> Tensor:
         if self.upsample:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gendata.errors import SpecError
+from gendata.generators import placeless
 from gendata.generators.generator import Generator
 from gendata.spec import SampleSpec
 
@@ -60,7 +61,7 @@ class DimConvGan(Generator):
         width = config.width
         self.base = (4, 4) if is_28 else (spec.height // 8, spec.width // 8)  # the grid on which the stem writes
         stem_width = width * self.base[0] * self.base[1]
-        self.stem = nn.Linear(latent_dim, stem_width)
+        self.stem = placeless.Linear(latent_dim, stem_width)
         self.norms = nn.ModuleList([_StoredNorm(stem_width), *(_StoredNorm(width) for _ in range(7))])
         doubled_by = {0: 3 if is_28 else 4, 4: 4, 6: 4}  # layer to kernel
         convs: list[nn.Module] = [
@@ -78,7 +79,7 @@ class DimConvGan(Generator):
         h = h.reshape(len(z), -1, *self.base)
         for conv, norm in zip(self.convs[:-1], self.norms[1:], strict=True):
             h = F.relu(norm(conv(h)))
-        x: Tensor = (torch.tanh(self.convs[-1](h)) + 1) / 2
+        x: Tensor = (placeless.tanh(self.convs[-1](h)) + 1) / 2
         return x
 
     def macs_per_image(self) -> int:

@@ -84,26 +84,7 @@ class Generative(Method):
         self, config: GenerativeConfig, *, generator: Generator, law: LatentLaw, real: RealData, seed: int
     ) -> None:
         super().__init__(config, generator=generator, law=law, real=real, seed=seed)
-        if config.codes_from == "samples" and not isinstance(law, Codebook):
-            raise SpecError(
-                f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook"
-            )
-        trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
-        trained |= {name: bool(getattr(config, name)) for name in ("gradients", "unroll", "trajectories")}
-        for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
-            if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
-                raise SpecError(
-                    "latents whose frozen set is drawn", where=f"method generative: {name}",
-                    expected="codebook with `frozen: codes`",
-                )  # fmt: skip
-        if not any(parameter.requires_grad for parameter in generator.parameters()):
-            raise SpecError(
-                f"generator {type(generator).__name__} has nothing to train", where="method generative",
-                expected="a generator of samples, such as conv-decoder",
-            )  # fmt: skip
-        if config.networks and config.feature_weight and config.reconstruct_steps:
-            seen = _window_size(real.spec.shape[1:], config.feature_window)
-            _check_blocks(config.network, real.spec, seen, option="feature_window")
+        _check_parts(config, generator, law, real.spec)
         encoded = torch.zeros(law.codes.shape[:2], dtype=torch.int64) if isinstance(law, Codebook) else None
         self.register_buffer("encoded", encoded)  # rows of the real samples that codes encode
         self.encoded: Tensor | None
@@ -242,17 +223,16 @@ class Generative(Method):
             return self._train_network(i, rng)
         if stage.name == "reconstruct":
             return self._reconstruct(i, i / max(stage.num_steps, 1), rng)
+        moved = self._moved_set(stage)
+        is_done = moved is not None or stage.name in ("freeze", "label")  # the generator, running statistics and all
+        self.generator.train(not is_done)
         if stage.name == "label":
-            self.generator.eval()
             return self._label(i, rng, rank)
         if stage.name == EXPERTS:
             self._experts.record(i)
             return {"cross entropy": self._experts.loss(i, rng)}
-        moved = self._moved_set(stage)
-        is_done = moved is not None or stage.name == "freeze"  # the generator
-        self.generator.train(not is_done)  # its running statistics, where it has any, are part of what is stored
-        share = moved.rounded_share if moved else None
-        rounded = i >= (1 - (self.config.rounded_share if share is None else share)) * stage.num_steps
+        share = self.config.rounded_share if moved is None or moved.rounded_share is None else moved.rounded_share
+        rounded = i >= (1 - share) * stage.num_steps
         weights = self._weights(generator=rounded or is_done, law=rounded)
         if stage.name == "refine":
             return self._refine(weights, rng)
@@ -448,6 +428,28 @@ class Generative(Method):
             said = self.pool.mean_answer(self.real.normalised(x), temperature=c.label_temperature)
         given = head(z, y).float().log_softmax(1)
         return {"labels": F.kl_div(given, said, reduction="batchmean")}
+
+
+def _check_parts(config: GenerativeConfig, generator: Generator, law: LatentLaw, spec: SampleSpec) -> None:
+    """That options, generator, law and network go together; found now, not after hours."""
+    if config.codes_from == "samples" and not isinstance(law, Codebook):
+        raise SpecError(f"latent law {type(law).__name__}", where="method generative: codes_from", expected="codebook")
+    trained = {name: getattr(config, name) for name in ("frozen_weight", "frozen_steps")}
+    trained |= {name: bool(getattr(config, name)) for name in ("gradients", "unroll", "trajectories")}
+    for name, used in {**trained, "frozen_choice": config.frozen_choice != "covering"}.items():
+        if used and not (isinstance(law, Codebook) and law.config.frozen == "codes"):
+            raise SpecError(
+                "latents whose frozen set is drawn", where=f"method generative: {name}",
+                expected="codebook with `frozen: codes`",
+            )  # fmt: skip
+    if not any(parameter.requires_grad for parameter in generator.parameters()):
+        raise SpecError(
+            f"generator {type(generator).__name__} has nothing to train", where="method generative",
+            expected="a generator of samples, such as conv-decoder",
+        )  # fmt: skip
+    if config.networks and config.feature_weight and config.reconstruct_steps:
+        seen = _window_size(spec.shape[1:], config.feature_window)
+        _check_blocks(config.network, spec, seen, option="feature_window")
 
 
 def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:
