@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object instead of tables")
     parser.add_argument("--write", action="store_true", help="the tables of what comes with gendata into README.md")
     args = parser.parse_args()
+    if args.write and (args.names or args.json):
+        parser.error("--write puts tables of what comes with gendata into README.md: leave names and --json out")
     rungs = {name: args.ipc or RUNGS.get(name, 1) for name in args.names} or shipped_rungs()
     table = [rung(name, ipc) for name, ipc in rungs.items()]
     if args.json:
@@ -48,17 +50,17 @@ def main() -> None:
     small = [] if args.names else [rung(name, 1, *how) for name, how in SMALL.items()]
     tables = {"ladder": markdown(table), "differences": differences([*small, *table])}
     print("\n\n".join(tables.values()))
-    if args.write and not args.names:
+    if args.write:
         README.write_text(with_tables(README.read_text(), tables))
 
 
 def with_tables(text: str, tables: dict[str, str]) -> str:
-    """`text` with each table in the place of the last one between its marks; what stands before that stays."""
+    """`text` with each table in the place of the last one between its marks; what is said before it stays."""
     for name, table in tables.items():
         begin, end = f"<!-- table:{name} -->\n", f"<!-- /table:{name} -->"
         before, rest = text.split(begin, 1)
         inside, after = rest.split(end, 1)
-        said = inside[: inside.index("|")] if "|" in inside else inside
+        said = "".join(line for line in inside.splitlines(keepends=True) if not line.startswith("|"))
         text = before + begin + said + table + "\n" + end + after
     return text
 

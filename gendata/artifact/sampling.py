@@ -2,7 +2,8 @@
 
 Convolutions give other last bits for other batch sizes (pytorch/pytorch#134908), so the generator only ever sees
 micro-batches of one fixed shape, padded at the end. Within such a batch a sample depends on no position and no
-neighbour, so image i is bit-equal alone, in any subset, order, worker or thread count of one machine.
+neighbour (see `gendata.generators.placeless`), so image i is bit-equal alone, in any subset, order, worker or thread
+count of one machine.
 """
 
 from __future__ import annotations

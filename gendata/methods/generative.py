@@ -449,7 +449,7 @@ def _check_parts(config: GenerativeConfig, generator: Generator, law: LatentLaw,
         )  # fmt: skip
     if config.networks and config.feature_weight and config.reconstruct_steps:
         seen = _window_size(spec.shape[1:], config.feature_window)
-        _check_blocks(config.network, spec, seen, option="feature_window")
+        _check_blocks(config.network, spec, seen)
 
 
 def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:
@@ -471,10 +471,11 @@ def _windows(images: Sequence[Tensor], share: float, rng: torch.Generator) -> li
 
 
 def _window_size(sides: Sequence[int], share: float) -> list[int]:
+    """Height and width, in pixels."""
     return [max(min(side, _SMALLEST_WINDOW_PX), round(share * side)) for side in sides]
 
 
-def _check_blocks(name: str, spec: SampleSpec, sides: Sequence[int], *, option: str) -> None:
+def _check_blocks(name: str, spec: SampleSpec, sides: Sequence[int]) -> None:
     """That a network tells blocks of images of that size; found now, not after its training."""
     network = build_network(name, spec=spec)
     try:
@@ -483,7 +484,7 @@ def _check_blocks(name: str, spec: SampleSpec, sides: Sequence[int], *, option: 
     except RuntimeError as error:
         size = " x ".join(map(str, sides))
         raise SpecError(
-            f"network {name} cannot see {size} pixels ({error})", where=f"method generative: {option}",
+            f"network {name} cannot see {size} pixels ({error})", where="method generative: network",
             expected="a network of convolutions, such as convnet3-w32-in", remedy="Or set feature_window to 1.",
         ) from None  # fmt: skip
 
