@@ -133,7 +133,9 @@ def _tiles(report: Report, given: Materials) -> list[tuple[str, str, str]]:
             pixels = len(given.source.split("train").y) * given.artifact.spec.num_pixels
             remark = f"1/{max(1, round(pixels / given.artifact.artifact_bytes)):,} of the training pixels"
         tiles.append(("artifact", f"{given.artifact.artifact_bytes:,} bytes", remark))
-        tiles.append(("stored set", f"{given.artifact.ipc} per class", "images of one pass (IPC)"))
+        tiles.append(
+            ("stored set", f"{report.ipc} per class", "images of one pass (IPC)")
+        )  # of the rows; it may hold more
     tiles.append(("protocol", plain(report.protocol), _protocol_remark(report)))
     tiles.append(("student", listed([plain(network) for network in report.networks]), _count_remark(report)))
     return tiles

@@ -66,6 +66,19 @@ def test_the_same_report_gives_the_same_bytes(
     assert first == second
 
 
+def test_the_stored_set_on_top_is_the_one_of_the_rows(
+    artifact: CondensedArtifact,
+    source: Source,
+    report_of: Callable[..., Report],
+    row: Callable[..., Row],
+    tmp_path: Path,
+) -> None:
+    for ipc in (artifact.ipc, artifact.ipc + 1):
+        folder = tmp_path / str(ipc)
+        write_report(report_of(row("artifact", "frozen"), ipc=ipc), folder, artifact=artifact.path, source=source)
+        assert f"{ipc} per class" in text_of(folder)
+
+
 def test_the_page_fetches_nothing_and_runs_nothing(written: Path) -> None:
     page = Page(text_of(written))
     tags = {tag for tag, _ in page.tags}
