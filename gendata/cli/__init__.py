@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import gendata
+from gendata._memory import keep_freed_memory
 from gendata.cli import artifacts, cache, evaluation, hub, imports, recipes, teachers, viewing
 from gendata.cli.arguments import JsonOption
 from gendata.cli.printing import fault_text, print_facts, print_json
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits."""
+    keep_freed_memory()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="gendata")
     except GendataError as error:

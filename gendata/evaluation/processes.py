@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import torch
 
+from gendata._memory import keep_freed_memory
 from gendata.errors import GendataError
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.measurement import Runner, one_after_the_other, train_network
@@ -74,6 +75,7 @@ def _begin(threads: int, told: Connection) -> None:
     """In a worker, before its first task. It ends with its caller, which alone is told of an interruption."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
+    keep_freed_memory()
     threading.Thread(target=_end_with, args=(told,), daemon=True).start()
 
 
