@@ -16,7 +16,8 @@ _SHARE = re.compile(r"([1-9]\d?)/([1-9]\d?)")
 class ResizeCentreCrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The shorter side becomes side // 7 * 8, then the middle of the network's own size is cut out. Nothing is drawn.
 
-    For 224 that is 256 and 224; for 32 it is 32 and 32: nothing happens.
+    For 224 that is 256 and 224; for 32 it is 32 and 32: nothing happens. Nor where it would be less than the side, as
+    for 27, of which the published code cannot cut the middle out.
     """
 
     resize: str = "8/7"  # of the network's side, as a fraction p/q: side // q * p
@@ -35,7 +36,7 @@ class ResizeCentreCrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         """
         side_px = side_px or min(x.shape[2:])
         larger, smaller = map(int, self.resize.split("/"))
-        return centre_crop(resize(x, side_px // smaller * larger), side_px)
+        return centre_crop(resize(x, max(side_px, side_px // smaller * larger)), side_px)
 
 
 def resize(x: Tensor, shorter_px: int) -> Tensor:

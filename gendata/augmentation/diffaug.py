@@ -14,7 +14,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from gendata.augmentation.dsa import Dsa, DsaDraw
+from gendata.augmentation.dsa import Dsa, DsaDraw, check_strengths
 
 _FIRST, _LAST = ("flip", "color"), ("cutout",)  # always applied, in this order, around the one that is drawn
 _DRAWN = ("crop", "scale", "rotate", "translate")
@@ -43,8 +43,7 @@ class DiffAug(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         unknown = [name for name in self.operations if name not in known]
         if unknown:
             raise ValueError(f"strategy names {unknown[0]!r}; operations are {', '.join(known)}")
-        if self.scale < 1:
-            raise ValueError(f"scale must be at least 1, got {self.scale}")
+        check_strengths(self)
 
     @property
     def operations(self) -> tuple[str, ...]:

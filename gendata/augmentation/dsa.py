@@ -20,6 +20,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_BOUNDS = {  # of strengths, inclusive
+    "brightness": (0.0, 100.0),
+    "saturation": (0.0, 100.0),
+    "contrast": (0.0, 100.0),
+    "crop_pad": (0.0, 1.0),
+    "cutout": (0.0, 1.0),
+    "flip": (0.0, 1.0),
+    "scale": (1.0, 100.0),
+    "rotate": (0.0, 360.0),
+}
+
+
+def check_strengths(settings: msgspec.Struct) -> None:
+    """Raises ValueError for a strength that no image would survive, or that is no number."""
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= getattr(settings, name) <= most:
+            raise ValueError(f"{name} must be {least:g} to {most:g}, got {getattr(settings, name)}")
+
 
 class Dsa(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The augmentation's settings; defaults are the published numbers."""
@@ -41,8 +59,7 @@ class Dsa(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         unknown = [name for name in self.operations if name not in _OPERATIONS]
         if unknown:
             raise ValueError(f"strategy names {unknown[0]!r}; operations are {', '.join(_OPERATIONS)}")
-        if self.scale < 1:
-            raise ValueError(f"scale must be at least 1, got {self.scale}")
+        check_strengths(self)
 
     @property
     def operations(self) -> tuple[str, ...]:

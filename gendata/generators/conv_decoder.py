@@ -24,8 +24,10 @@ class ConvDecoderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     class_dim: int = 16  # length of the class embedding, the only part that grows with the classes
     rank: int = 64  # terms of the stem's factorisation
-    widths: tuple[int, ...] = (64,)  # channels per level, coarsest first; the last one repeats
-    depths: tuple[int, ...] = (1,)  # convolutions per level; the last one repeats
+    widths: tuple[int, ...] = (
+        64,
+    )  # channels per level, coarsest first; the last repeats, more than levels are left out
+    depths: tuple[int, ...] = (1,)  # convolutions per level, as well
     block: Literal["dense", "separable"] = "dense"  # 3x3, or depthwise 3x3 and pointwise
     # Pixels per side that the head makes of one place; more is faster and coarser. Unset: 2, and not written, so that
     # artifacts and recipes from before the option keep their digests.

@@ -38,7 +38,8 @@ class MultiFormationBank(Generator):
     `slot`, with slots * factor**2 slots.
 
     Source: J.-H. Kim et al. (2022). Dataset Condensation via Efficient Synthetic-Data Parameterization, section 4
-    (uniform multi-formation). arXiv:2205.14959
+    (uniform multi-formation). arXiv:2205.14959. Differs from it, where the factor does not divide the side: the last
+    tiles are filled up with 0.5, in the units in which images are stored.
     """
 
     Config = Config
@@ -50,8 +51,13 @@ class MultiFormationBank(Generator):
                 f"latent dimension {latent_dim}", where="multi-formation-bank", expected="1",
                 remedy="Use the latent law 'slot'.",
             )  # fmt: skip
-        if spec.height != spec.width or spec.height < config.factor:
+        if spec.height != spec.width:
             raise SpecError(f"{spec.height} x {spec.width} pixels", where="multi-formation-bank", expected="a square")
+        if (config.factor - 1) * math.ceil(spec.height / config.factor) >= spec.height:
+            raise SpecError(
+                f"factor {config.factor} of images of {spec.height} x {spec.width} pixels, whose last tiles are empty",
+                where="multi-formation-bank", expected="a smaller factor, best one that divides the side",
+            )  # fmt: skip
         shape = (spec.num_classes, config.slots, *spec.shape)
         self.register_buffer("images", torch.zeros(shape, dtype=getattr(torch, config.values)))
         self.images: Tensor

@@ -67,6 +67,9 @@ class Codebook(LatentLaw):
     With `noise` z goes on with so many values, uniform over 256 levels with variance 1; those of a code of the frozen
     set are 0, or with `frozen_noise` drawn once for each code: they follow from class and slot alone, so that a smaller
     frozen set begins a larger one.
+
+    Source: ours; small codes and one decoder for all are what factorised condensed sets store (Liu et al. 2022, HaBa,
+    arXiv:2210.16774), steps from a sample to its neighbours of the class are SMOTE's (Chawla et al. 2002).
     """
 
     Config = CodebookConfig

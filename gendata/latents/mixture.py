@@ -22,7 +22,7 @@ class MixtureConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Mixture(LatentLaw):
-    """z = mean[y, k] + scale[y, k] * eps with k uniform; means and scales are learned."""
+    """z = mean[y, k] + scale[y, k] * eps with k uniform; means and scales are learned. Source: ours."""
 
     Config = MixtureConfig
     config: MixtureConfig

@@ -24,7 +24,10 @@ class StoredConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Stored(LatentLaw):
-    """z = codes[y, slot] in the frozen set, from the first again once all were used; any code for a fresh sample."""
+    """z = codes[y, slot] in the frozen set, from the first again once all were used; any code for a fresh sample.
+
+    Source: IT-GAN (Zhao and Bilen 2022, arXiv:2204.07513), which keeps one latent for each image of its set.
+    """
 
     Config = StoredConfig
     config: StoredConfig

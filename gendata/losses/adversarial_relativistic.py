@@ -15,7 +15,7 @@ from gendata.spec import SampleSpec
 
 
 class RelativisticConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of `adversarial-relativistic`."""
+    """Of `adversary: relativistic`: the options `critic_width` and `penalty`, as there."""
 
     width: int = 64  # channels of the discriminator
     penalty: float = 1.0  # gamma: weight of both gradient penalties, which are halved

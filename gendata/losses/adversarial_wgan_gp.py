@@ -15,7 +15,7 @@ from gendata.spec import SampleSpec
 
 
 class WganGpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of `adversarial-wgan-gp`."""
+    """Of `adversary: wgan-gp`: the options `critic_width` and `penalty` of methods with an adversarial stage."""
 
     width: int = 196  # channels of the critic
     penalty: float = 10.0  # weight of the gradient penalty

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gendata.errors import SpecError
 from gendata.losses.embedded import Embedded
 from gendata.losses.estimators import Estimator, squared_errors
 from gendata.losses.loss import Loss
@@ -33,18 +34,29 @@ class Attention(Loss):
     its spatial attention matching with power 4. The paper adds DM's term on the last block with weight 0.01; here that
     is a term of its own: `{name: mean, options: {estimator: plain, blocks: last, scaled: false, summed: true}}`.
 
-    Differs from the paper: mean over classes instead of their sum; by default the estimate is unbiased.
+    Differs from the paper: mean over classes instead of their sum; by default the estimate is unbiased. Maps of one
+    pixel, which are always 1, are left out.
     """
 
     Config = AttentionConfig
     config: AttentionConfig
 
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
-        """The term; see `Loss`. A network of one block has that block's attention matched."""
+        """The term; see `Loss`. A network of one block has that block's attention matched.
+
+        Raises:
+            SpecError: no block has maps of more than one pixel.
+        """
         c = self.config
         last = len(syn.maps) - (c.blocks == "all-but-last" and len(syn.maps) > 1)
+        looking = [block for block in range(last) if syn.maps[block][0, 0].numel() > 1]
+        if not looking:
+            raise SpecError(
+                "maps of one pixel, which have no attention", where="loss 'attention'",
+                expected="a network of convolutions with larger ones",
+            )  # fmt: skip
         parts = []
-        for block in range(last):
+        for block in looking:
             a_syn, a_real = (batch.by_class(attention_maps(batch.maps[block], c.power)) for batch in (syn, real))
             parts.append(squared_errors(a_syn, a_real, c.estimator).sum(1).mean())
         return torch.stack(parts).sum()

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gendata.errors import SpecError
 from gendata.losses.embedded import Embedded
 from gendata.losses.estimators import Estimator, squared_errors
 from gendata.losses.loss import Loss
 
 _PER_COMPONENT = 16  # frequencies
+_MOST_WEIGHTS = 200_000_000  # as of a network
 
 
 class CharacteristicConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +32,9 @@ class CharacteristicConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
         if not _PER_COMPONENT <= self.frequencies <= 65536 or self.frequencies % _PER_COMPONENT:
             raise ValueError(f"frequencies must be a multiple of {_PER_COMPONENT} up to 65536, got {self.frequencies}")
         if not (self.amplitude >= 0 and self.phase >= 0 and 0 < self.amplitude + self.phase < math.inf):
-            raise ValueError(f"amplitude and phase must not be negative, got {self.amplitude} and {self.phase}")
+            raise ValueError(
+                f"amplitude and phase must not be negative, and not both 0, got {self.amplitude} and {self.phase}"
+            )
         if self.estimator == "unbiased" and self.amplitude != self.phase:
             raise ValueError("the unbiased estimator needs amplitude equal to phase")
 
@@ -55,6 +59,12 @@ class Characteristic(Loss):
     def __init__(self, config: CharacteristicConfig, *, num_features: int) -> None:
         super().__init__(config, num_features=num_features)
         if config.sampler == "learned":
+            if (num_weights := 3 * num_features**2) > _MOST_WEIGHTS:
+                raise SpecError(
+                    f"a learned sampler of {num_weights:,} weights, for {num_features:,} features",
+                    where="loss 'characteristic'", expected=f"at most {_MOST_WEIGHTS:,}: a network of fewer features",
+                    remedy="Or take `sampler: gaussian`.",
+                )  # fmt: skip
             self.learned = FrequencyScales(num_features)
 
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:

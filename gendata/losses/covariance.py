@@ -26,7 +26,8 @@ class Covariance(Loss):
     """|Cov_syn - Cov_real|^2 of local features, class by class: every position of a map is an observation of channels.
 
     Source: IID (Deng et al. 2024, CVPR, "Exploiting Inter-sample and Inter-feature Relations in Dataset
-    Distillation"), its covariance matching. Local features give a covariance of full rank from few images.
+    Distillation", arXiv:2404.00563), its covariance matching. Local features give a covariance of full rank from few
+    images.
 
     Differs from the paper: by default channels are in units of their real deviation, the mean over entries stands for
     the sum, and the errors of two halves are multiplied (each is centred on its own mean: a bias of 1 / images stays).

@@ -23,8 +23,8 @@ class CrossEntropy(Loss):
     """Cross entropy of synthetic samples under a trained network.
 
     `excess`: max(0, CE_syn - CE_real), ours: as certain as real samples, never more (`plain` goes on, to caricatures).
-    `weighted`: acc CE_syn. Source: IDM (Zhao et al. 2023, CVPR) and its code, where acc is the network's running
-    training accuracy and the weight 0.5, or 0.1 at 50 images per class.
+    `weighted`: acc CE_syn. Source: IDM (Zhao et al. 2023, CVPR, arXiv:2307.09742) and its code, where acc is the
+    network's running training accuracy and the weight 0.5, or 0.1 at 50 images per class.
 
     Differs from the paper: acc is the network's accuracy on this real batch.
     """

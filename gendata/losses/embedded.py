@@ -53,11 +53,11 @@ def embed(network: Classifier, x: Tensor, y: Tensor, *, num_classes: int) -> Emb
         y: labels (N,).
         num_classes: that the batch holds.
     """
-    outputs = network.block_outputs(x)
+    outputs, features = network.views(x)
     return Embedded(
         y=y,
         maps=tuple(map_.float() for map_ in outputs),
-        logits=network.classifier(outputs[-1].flatten(1)).float(),
+        logits=network.classifier(features).float(),
         num_classes=num_classes,
     )
 

@@ -36,7 +36,8 @@ class InterClass(Loss):
         ratio           mean over pairs of max(0, ratio - |m_c - m_c'| / |m_c - m_c'|_real)^2: a target, so that one
                         number means the same under every network
         log-sum-exp     mean_c log mean_{c' != c} exp(cos(m_c, m_c') / temperature), centres taken from the centre of
-                        all: without a target, on the angle alone
+                        all: without a target, on the angle alone. Of two classes nothing is left to push: their
+                        centres always lie opposite each other, and the term is constant
     """
 
     Config = InterClassConfig

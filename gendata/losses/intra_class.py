@@ -15,6 +15,7 @@ from gendata.losses.embedded import Embedded, scaled_features
 from gendata.losses.loss import Loss
 
 _LEAST_SPREAD = 1e-12
+_LARGEST_SQUARED_DISTANCE = 4.0  # of two vectors of norm 1
 
 
 class IntraClassConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +30,8 @@ class IntraClassConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in ("ratio", "temperature", "margin"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.margin > _LARGEST_SQUARED_DISTANCE:
+            raise ValueError(f"margin must be at most {_LARGEST_SQUARED_DISTANCE:g}, got {self.margin}")
 
 
 class IntraClass(Loss):
@@ -44,7 +47,8 @@ class IntraClass(Loss):
                         (Wang and Isola 2020, arXiv:2005.10242)
         hard-max        mean_i max_{j != i} u_i . u_j: Minimax diffusion (Gu et al. 2024, arXiv:2311.15529)
         hinge           mean_{i != j} max(0, margin - |u_i - u_j|^2)
-        centralisation  mean_i |h_i - mean h|^2, the opposite sign: IID (Deng et al. 2024, CVPR), with weight 0.05
+        centralisation  mean_i |h_i - mean h|^2, the opposite sign: IID (Deng et al. 2024, CVPR, arXiv:2404.00563), with
+                        weight 0.05
 
     Differs from the papers: Minimax compares with a memory of 64 earlier samples, not with the batch; IID takes the sum
     over features of a pretrained ResNet-18, this the mean over the pool's, in units of their real deviation.
@@ -52,6 +56,10 @@ class IntraClass(Loss):
 
     Config = IntraClassConfig
     config: IntraClassConfig
+
+    @property
+    def least_samples(self) -> int:
+        return 2 if self.config.form == "ratio" else 1
 
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
         """The term; see `Loss`. A class of one sample has no relations: `ratio` needs two, the others give 0."""

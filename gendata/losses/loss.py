@@ -31,6 +31,11 @@ class Loss(nn.Module, ABC):
         self.config, self.num_features = config, num_features
         self.learned: nn.Module | None = None
 
+    @property
+    def least_samples(self) -> int:
+        """Synthetic ones of a class that it needs."""
+        return 2 if getattr(self.config, "estimator", "plain") == "unbiased" else 1
+
     @abstractmethod
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
         """The term, a scalar.

@@ -30,6 +30,10 @@ class Moment(Loss):
     """mean |M_syn - M_real|^2 of M_c = E[p p'], p = P (h - mean h_real), with random directions P: added over blocks.
 
     Source: ours; the second-order part of what M3D (Zhang et al. 2024, arXiv:2312.15927) matches through a kernel.
+
+    Both batches are centred on the mean of the real one, in n samples of which its own spread is 1/n too small and that
+    of others 1/n too large: `estimator: unbiased` is so of the error's square, while what it is least at is 1 - 2/n of
+    the real spread.
     """
 
     Config = MomentConfig

@@ -10,6 +10,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from gendata.errors import SpecError
 from gendata.losses.embedded import Embedded
 from gendata.losses.loss import Loss
 from gendata.registry import LOSSES
@@ -47,6 +48,15 @@ class Objective(nn.Module):
         super().__init__()
         self.terms = tuple(term for term in terms if term.weight)
         self.losses = nn.ModuleList(_loss(term, num_features) for term in self.terms)
+
+    def check_samples(self, count: int, *, where: str) -> None:
+        """Raises SpecError if a term needs more synthetic samples of a class than `count`."""
+        for term, loss in zip(self.terms, self.losses, strict=True):
+            if (least := loss.least_samples) > count:
+                raise SpecError(
+                    f"{term.name!r} of {count} sample{'' if count == 1 else 's'} per class", where=where,
+                    expected=f"{least} or more", remedy="Take `estimator: plain`, another form of it, or a larger IPC.",
+                )  # fmt: skip
 
     @property
     def learned(self) -> nn.Module | None:

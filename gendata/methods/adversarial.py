@@ -26,8 +26,8 @@ class AdversarialConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Options of the adversarial stage."""
 
     adversary: Literal["wgan-gp", "relativistic"] = "wgan-gp"  # losses and critic; see gendata/losses
-    critic_width: int = 196  # channels of the critic
-    penalty: float = 10.0  # weight of its gradient penalty
+    critic_width: int | None = None  # channels of the critic; None: the adversary's 196 or 64
+    penalty: float | None = None  # weight of its gradient penalty; None: the adversary's 10 or 1
     gan_steps: int = 70_200  # 150 passes over 60,000 images
     gan_batch: int = 128
     gan_lr: float = 1.0e-4  # constant
@@ -90,7 +90,8 @@ class AdversarialMethod(Method):
 
 def _adversary_config(c: AdversarialConfig) -> WganGpConfig | RelativisticConfig:
     kind = WganGpConfig if c.adversary == "wgan-gp" else RelativisticConfig
-    return kind(width=c.critic_width, penalty=c.penalty)
+    given = {"width": c.critic_width, "penalty": c.penalty}
+    return kind(**{name: value for name, value in given.items() if value is not None})
 
 
 def _adversary(c: AdversarialConfig, spec: SampleSpec) -> Adversary:

@@ -12,7 +12,8 @@ images. Evaluate with `dim-fixed/v1`, fresh images in every pass.
 Differs from the published code: generator and critic move at once (see `gendata.losses.adversary`), both by the same
 synthetic images; the second stage starts Adam anew; matching networks see images normalised as students do, where the
 code normalises the generator's -1 to 1 as if it were 0 to 1; the last weights count, not the best on the test set;
-batches are drawn with replacement.
+batches are drawn with replacement. Its matching networks are those of 32 x 32 RGB images, ResNets of width 32; for grey
+ones the code takes ResNets of width 64 with a 7 x 7 stem, which gendata does not have.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class DimConfig(AdversarialConfig, frozen=True, kw_only=True, forbid_unknown_fie
     match_lr: float = 5.0e-6  # constant
     logit_weight: float = 0.01
     networks: tuple[str, ...] = (
-        "convnet3-w128-in", "resnet10-half-in", "resnet18-half-in", "resnet10-half-ap-in", "resnet18-half-ap-in"
+        "convnet3-w128-in", "resnet10-half-bn", "resnet18-half-bn", "resnet10-half-ap-bn", "resnet18-half-ap-bn"
     )  # fmt: skip
     network_life: int = 937  # matching steps that one network stays: one pass
     network_steps: int = 16  # of its training, on `match_batch` real images each, before every matching step

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gendata.networks import build_network
 from gendata.networks.classifier import Classifier
+from gendata.networks.outline import outline
 from gendata.spec import SampleSpec
 
 PoolKind: TypeAlias = Literal["random", "trained", "interpolated"]
@@ -52,8 +53,9 @@ class EmbeddingPool(nn.Module):
     @property
     def num_features(self) -> int:
         """Of every network's last block, flattened."""
-        with torch.device("meta"):
-            return build_network(self.name, spec=self.spec).classifier.in_features
+        with outline():
+            last = build_network(self.name, spec=self.spec).eval().block_outputs(torch.empty(1, *self.spec.shape))[-1]
+        return last[0].numel()
 
     @property
     def steps_per_network(self) -> int:

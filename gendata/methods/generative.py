@@ -69,6 +69,7 @@ from gendata.spec import SampleSpec
 
 _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
 _CHECKED_EVERY = 100  # steps of reconstruct
+_CHECKED_SAMPLES = 4  # of a class
 _LEAST_SPREAD = 1e-3  # of any pixel over a batch, in [0, 1]
 _CHARBONNIER = 0.01  # below this pixel error the loss is quadratic
 _OPPONENT_LR = 1.0e-3  # of what losses learn in order to be larger, as NCFM takes it
@@ -108,12 +109,15 @@ class Generative(Method):
             if config.label_steps:
                 num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
+        _check_terms(config.network, real, (self.objective, self.frozen_objective))
         self._dsa = Dsa(strategy=config.augmentation)
         self.stored_sets = StoredSets(config, real=real, augment=self._dsa, seed=seed)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
     def stages(self) -> tuple[Stage, ...]:
         c = self.config
+        if c.frozen_weight or c.frozen_steps:
+            self.frozen_objective.check_samples(self.ipc, where="method generative: frozen_losses")
         pool_steps = c.networks * self.pool.steps_per_network
         stages = (
             Stage(name="pool", num_steps=pool_steps, lr=c.network_lr, final_lr_share=1.0, averaged=False),
@@ -450,6 +454,21 @@ def _check_parts(config: GenerativeConfig, generator: Generator, law: LatentLaw,
     if config.networks and config.feature_weight and config.reconstruct_steps:
         seen = _window_size(spec.shape[1:], config.feature_window)
         _check_blocks(config.network, spec, seen)
+
+
+@torch.no_grad()
+def _check_terms(name: str, real: RealData, objectives: Sequence[Objective]) -> None:
+    """That the terms can be had of what the network tells of such images; found now, not after hours.
+
+    Raises:
+        SpecError: by a term.
+    """
+    rng, num_classes = torch.Generator().manual_seed(0), min(2, real.spec.num_classes)
+    y = torch.arange(num_classes).repeat_interleave(_CHECKED_SAMPLES)
+    network = build_network(name, spec=real.spec, seed=0).eval()
+    seen = embed(network, torch.randn(len(y), *real.spec.shape, generator=rng), y, num_classes=num_classes)
+    for objective in objectives:
+        objective(seen, seen, rng, trained=True)
 
 
 def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:

@@ -91,10 +91,13 @@ class PixelImages(Method):
     def samples(self) -> Tensor:
         """(classes * samples_per_class, C, H, W): what the bank would give now, class-major, normalised."""
         images = self._unit_images().flatten(0, 1)
-        if self._factor > 1:
-            tiles = tiles_of(images, self._factor).flatten(0, 1)
-            images = F.interpolate(tiles, size=images.shape[2:], mode="bilinear", align_corners=False)
-        return self.real.normalised(images)
+        if self._factor == 1:
+            return self.real.normalised(images)
+        if not self._holds_bytes():  # the bank cuts tiles out of what it stores, margin and all
+            images = self.real.normalised(images)
+        tiles = tiles_of(images, self._factor).flatten(0, 1)
+        images = F.interpolate(tiles, size=images.shape[2:], mode="bilinear", align_corners=False)
+        return self.real.normalised(images) if self._holds_bytes() else images
 
     def labels(self) -> Tensor:
         """(classes * samples_per_class,) of `samples`."""

@@ -19,9 +19,14 @@ class Classifier(nn.Module, ABC):
     def block_outputs(self, x: Tensor) -> list[Tensor]:
         """Output of every block, first to last: (N, channels, h, w), after activation and pooling."""
 
+    def views(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Outputs of the blocks, and the features (N, F) that the linear layer reads, of one pass."""
+        outputs = self.block_outputs(x)
+        return outputs, outputs[-1].flatten(1)
+
     def embed(self, x: Tensor) -> Tensor:
         """Features (N, F) that the linear layer reads."""
-        return self.block_outputs(x)[-1].flatten(1)
+        return self.views(x)[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, num_classes)."""

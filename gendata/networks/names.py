@@ -77,7 +77,7 @@ def _vit(match: _Match, spec: SampleSpec) -> Classifier:
 
 
 def _size(match: _Match) -> dict[str, Any]:
-    """Depth and width where the name says them; the the classes know the others."""
+    """Depth and width where the name says them; the classes know the others."""
     return {key: int(match[key]) for key in ("depth", "width") if key in match.re.groupindex}
 
 

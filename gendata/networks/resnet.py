@@ -96,9 +96,10 @@ class ResNet(Classifier):
             outputs.append(stage(outputs[-1]))
         return outputs
 
-    def embed(self, x: Tensor) -> Tensor:
-        last = self.block_outputs(x)[-1]
-        return (last if self.flat else functional.adaptive_avg_pool2d(last, 1)).flatten(1)
+    def views(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        outputs = self.block_outputs(x)
+        last = outputs[-1]
+        return outputs, (last if self.flat else functional.adaptive_avg_pool2d(last, 1)).flatten(1)
 
 
 def _stage(channels: int, width: int, blocks: int, *, norm: str, halving: Halving) -> nn.Sequential:

@@ -46,11 +46,12 @@ class VisionTransformer(Classifier):
         self.classifier = nn.Linear(dim, spec.num_classes)
 
     def block_outputs(self, x: Tensor) -> list[Tensor]:
-        return [t[:, 1:].transpose(1, 2).unflatten(2, self.grid) for t in self._tokens(x)]
+        return self.views(x)[0]
 
-    def embed(self, x: Tensor) -> Tensor:
-        embedded: Tensor = self.norm(self._tokens(x)[-1][:, 0])
-        return embedded
+    def views(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        tokens = self._tokens(x)
+        maps = [t[:, 1:].transpose(1, 2).unflatten(2, self.grid) for t in tokens]
+        return maps, self.norm(tokens[-1][:, 0])
 
     def _tokens(self, x: Tensor) -> list[Tensor]:
         """Tokens after each layer, (N, 1 + height * width of the grid, dim); the first is the class token."""

@@ -119,3 +119,9 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         ResizeCentreCrop(resize="1.14")
     with pytest.raises(ValueError, match="centre crop of 9 pixels"):
         centre_crop(images(), 9)
+
+
+@pytest.mark.parametrize("side", [5, 20, 27, 41])
+def test_a_test_view_of_a_side_that_the_fraction_makes_smaller_is_the_image(side: int) -> None:
+    x = torch.randint(0, 256, (1, 1, side, side), generator=seeded(), dtype=torch.uint8)
+    assert torch.equal(ResizeCentreCrop()(x), x)

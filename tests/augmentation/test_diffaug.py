@@ -77,5 +77,5 @@ def test_the_same_generator_state_draws_the_same() -> None:
 def test_an_unknown_operation_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'blur'.*translate"):
         DiffAug(strategy="color_blur")
-    with pytest.raises(ValueError, match="scale must be at least 1"):
+    with pytest.raises(ValueError, match="scale must be 1 to 100, got 0.5"):
         DiffAug(scale=0.5)

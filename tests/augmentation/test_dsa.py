@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -138,3 +140,11 @@ def test_align_corners_matters_to_rotation_alone_unless_images_are_square() -> N
 def test_an_unknown_operation_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'sharpen'.*cutout"):
         Dsa(strategy="color_sharpen")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("scale", math.nan), ("rotate", math.inf), ("crop_pad", 4), ("cutout", -1), ("flip", 7)]
+)
+def test_a_strength_that_no_image_survives_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Dsa(**{name: value})

@@ -56,3 +56,9 @@ def test_options_that_make_no_sense_are_refused() -> None:
         MultiFormationBank(config, spec=SampleSpec(channels=1, height=4, width=6, classes=("a",)), latent_dim=1)
     with pytest.raises(SpecError, match="law 'slot'"):
         MultiFormationBank(config, spec=SampleSpec(channels=1, height=4, width=4, classes=("a",)), latent_dim=2)
+
+
+@pytest.mark.parametrize(("side", "factor"), [(4, 8), (8, 5), (8, 6), (28, 8)])
+def test_a_factor_that_leaves_tiles_empty_is_refused(side: int, factor: int) -> None:
+    with pytest.raises(SpecError, match="last tiles are empty"):
+        build(side, factor)

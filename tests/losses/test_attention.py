@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gendata.errors import SpecError
 from gendata.losses.attention import attention_maps
 
 
@@ -38,3 +39,14 @@ def test_the_last_block_is_left_to_the_mean_unless_it_is_asked_for(batch, loss_o
     syn, real = (batch(first, h) for h in last)
     assert loss_of("attention", estimator="plain")(syn, real, rng).item() == 0
     assert loss_of("attention", estimator="plain", blocks="all")(syn, real, rng).item() > 0
+
+
+def test_maps_of_one_pixel_have_no_attention(batch, loss_of):
+    rng = torch.Generator().manual_seed(0)
+    large, small = ([torch.rand(1, 4, 2, side, side, generator=rng) for _ in range(2)] for side in (4, 1))
+    loss = loss_of("attention", estimator="plain", blocks="all")
+    assert loss(batch(large[0], small[0]), batch(large[1], small[1]), rng) == loss(
+        batch(large[0]), batch(large[1]), rng
+    )
+    with pytest.raises(SpecError, match="maps of one pixel"):
+        loss(batch(small[0]), batch(small[1]), rng)

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from gendata.errors import SpecError
+
 
 def rng(seed=0):
     return torch.Generator().manual_seed(seed)
@@ -70,3 +72,8 @@ def test_only_the_learned_sampler_has_something_to_train(loss_of):
     assert loss_of("characteristic").learned is None
     learned = loss_of("characteristic", sampler="learned")
     assert list(learned.parameters()) == list(learned.learned.parameters())
+
+
+def test_a_sampler_that_no_memory_holds_is_refused(loss_of):
+    with pytest.raises(SpecError, match="learned sampler of 3,221,225,472 weights"):
+        loss_of("characteristic", num_features=32768, sampler="learned")

@@ -4,9 +4,13 @@ import msgspec
 import pytest
 import torch
 
-from gendata.errors import RecipeError, UnknownNameError
+from gendata.errors import RecipeError, SpecError, UnknownNameError
+from gendata.losses.embedded import embed
 from gendata.losses.objective import Objective, Term
+from gendata.methods.embedding_pool import EmbeddingPool
+from gendata.networks import build_network
 from gendata.registry import METHODS
+from gendata.spec import SampleSpec
 
 
 def test_a_term_is_completed_with_the_defaults_of_its_options():
@@ -44,3 +48,31 @@ def test_a_term_that_reads_logits_is_left_out_under_a_fresh_network(batch):
 def test_terms_survive_the_way_through_plain_data():
     term = Term(name="mean", weight=0.5, options={"blocks": "last"})
     assert msgspec.convert(msgspec.to_builtins(term), Term) == term
+
+
+@pytest.mark.parametrize("name", ["convnet1-w4-in", "resnet10-half-bn", "resnet10-half-ap-in", "vit-p4-d16-l1-h2"])
+def test_what_terms_see_of_a_network_are_its_own_logits(name):
+    spec = SampleSpec(channels=1, height=16, width=16, classes=("a", "b", "c"))
+    network, x = build_network(name, spec=spec, seed=0).eval(), torch.randn(4, 1, 16, 16)
+    seen = embed(network, x, torch.tensor([0, 0, 2, 2]), num_classes=2)
+    assert torch.equal(seen.logits, network(x))
+    pool = EmbeddingPool(name, spec=spec, num_networks=0, ages=(), seed=0)
+    assert seen.features(-1).shape == (2, 2, pool.num_features)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "least"),
+    [
+        ("mean", {}, 2),
+        ("mean", {"estimator": "plain"}, 1),
+        ("intra-class", {}, 2),
+        ("intra-class", {"form": "repulsive"}, 1),
+        ("logit", {}, 1),
+    ],
+)
+def test_too_few_samples_for_a_term_are_told_beforehand(name, options, least):
+    objective = Objective([Term(name=name, options=options)], num_features=4)
+    objective.check_samples(least, where="here")
+    if least > 1:
+        with pytest.raises(SpecError, match=f"here: '{name}' of 1 sample per class; expected 2 or more"):
+            objective.check_samples(1, where="here")

@@ -14,6 +14,9 @@ from gendata.condensation import stage_training
 from gendata.errors import RecipeError
 from gendata.generators.dim_conv_gan import DimConvGan
 from gendata.latents.normal import Normal, NormalConfig
+from gendata.losses.adversarial_relativistic import RelativisticConfig
+from gendata.losses.adversarial_wgan_gp import WganGpConfig
+from gendata.methods.adversarial import _adversary_config
 from gendata.methods.dim import Dim, DimConfig
 from gendata.methods.method import RealData
 from gendata.methods.passing_network import PassingNetworks
@@ -130,7 +133,10 @@ def test_published_settings_are_the_defaults() -> None:
     assert (stages["adversarial"].lr, stages["match"].lr) == (1e-4, 5e-6)
     assert {stage.betas for stage in stages.values()} == {(0.0, 0.9)}
     c = DimConfig()
-    assert (c.critic_width, c.penalty, c.gan_batch, c.match_batch, c.network_steps) == (196, 10.0, 128, 64, 16)
+    assert (c.gan_batch, c.match_batch, c.network_steps) == (128, 64, 16)
+    assert _adversary_config(c) == WganGpConfig(width=196, penalty=10.0)
+    assert _adversary_config(DimConfig(adversary="relativistic")) == RelativisticConfig(width=64, penalty=1.0)
+    assert _adversary_config(DimConfig(critic_width=8)) == WganGpConfig(width=8, penalty=10.0)
 
 
 @pytest.mark.parametrize(

@@ -596,3 +596,25 @@ def test_one_real_image_of_a_class_is_too_few_to_match() -> None:
 def test_more_kept_networks_than_memory_has_room_for_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match=r"networks of [\d,]+ weights would be kept, \d+ GB"):
         condensation.plan(frozen(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "ipc", "told"),
+    [
+        ({"losses": [{"name": "attention"}], "network": "mlp2-w8", "feature_weight": 0.0}, 2, "maps of one pixel"),
+        ({"frozen_losses": [{"name": "mean"}], "frozen_steps": 1}, 1, "frozen_losses: 'mean' of 1 sample"),
+        ({"frozen_losses": [{"name": "intra-class"}], "frozen_steps": 1}, 1, "'intra-class' of 1 sample"),
+    ],
+)
+def test_a_term_that_cannot_be_had_is_refused_before_anything_is_trained(
+    options: dict[str, Any], ipc: int, told: str
+) -> None:
+    recipe = frozen(**options)
+    with pytest.raises(SpecError, match=told):
+        condensation.plan(msgspec.structs.replace(recipe, artifact=msgspec.structs.replace(recipe.artifact, ipc=ipc)))
+
+
+@pytest.mark.parametrize("network", ["resnet10-half-bn", "vit-p4-d16-l1-h2"])
+def test_a_network_that_pools_its_last_maps_embeds_too(tmp_path: Path, network: str) -> None:
+    recipe = refined(network=network, feature_weight=0.0, reconstruct_steps=2, refine_steps=1, steps=2)
+    assert condensation.condense(recipe, out=tmp_path / "made").spec.num_classes == 10

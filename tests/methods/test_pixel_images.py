@@ -64,7 +64,7 @@ def test_noise_begins_with_the_mean_and_deviation_that_networks_are_used_to() ->
     assert abs(float(pixels.mean())) < 0.2 and abs(float(pixels.std()) - 1) < 0.2
 
 
-@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("factor", [1, 2, 3])
 def test_what_is_matched_is_what_the_bank_gives_afterwards(factor: int) -> None:
     method = method_on("float32", factor=factor)
     with torch.no_grad():

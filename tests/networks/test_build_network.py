@@ -107,6 +107,7 @@ def test_logits_are_the_last_layer_of_the_features(name: str, sample: SampleSpec
     x = torch.randn(2, *sample.shape)
     features = network.embed(x)
     assert features.shape == (2, network.classifier.in_features)
+    assert torch.equal(network.views(x)[1], features)
     assert torch.equal(network.classifier(features), network(x))
     assert all(block.ndim == 4 and len(block) == 2 for block in network.block_outputs(x))
 
