@@ -19,6 +19,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gendata.artifact.artifact import CondensedArtifact
 from gendata.artifact.layout import EVALUATIONS
 from gendata.catalog import read_catalog
 from gendata.evaluation.page.published import published
@@ -84,21 +85,22 @@ def rung(name: str, ipc: int, protocol: str = PROTOCOL, network: str = NETWORK) 
         "fresh@10k": _row(rows, protocol, "artifact", "fresh@10k", None),
         **{kind: _row(rows, protocol, kind, "real", None if kind == "real-full" else ipc) for kind in REAL},
     }
-    best = {FROZEN: _best(name, PROTOCOL, ipc), FACTOR: _best(name, FACTOR_PROTOCOL, ipc)}
+    best = {FROZEN: _best(artifact, PROTOCOL, ipc), FACTOR: _best(artifact, FACTOR_PROTOCOL, ipc)}
     return {"name": name, "bytes": artifact.artifact_bytes, "ipc": ipc, "rows": picked, "published": best}
 
 
 def _row(rows: list[dict[str, Any]], protocol: str, kind: str, mode: str, ipc: int | None) -> dict[str, Any] | None:
     for row in rows:
         wanted = (row["protocol"], row["row"]) == (protocol, kind) and ipc in (None, row["ipc"])
-        if wanted and row["mode"].startswith(mode):
+        if wanted and row["mode"].partition("(")[0] == mode:
             return {field: row[field] for field in ("mean", "std", "n", "bytes", "images_seen")}
     return None
 
 
-def _best(name: str, protocol: str, ipc: int) -> dict[str, Any] | None:
+def _best(artifact: CondensedArtifact, protocol: str, ipc: int) -> dict[str, Any] | None:
     """The best published number of stored images at that IPC under the same protocol."""
-    data_set = "fashion-mnist" if name not in SMALL else None
+    source = artifact.manifest.source
+    data_set = published().data_set_of(source.name, artifact.spec) if source else None
     series = published().comparable(data_set, protocol=protocol, network=NETWORK)
     points = [(point.accuracy, one.method) for one in series for point in one.points if point.ipc == ipc]
     return dict(zip(("accuracy", "method"), max(points), strict=True)) if points else None

@@ -98,7 +98,7 @@ def ship(
     record_report(made.path, report)
     shipped = hub / "artifacts" / name
     if shipped.exists():  # what follows from the same images is not measured again
-        adopt_rows(made.path, gendata.open_artifact(shipped))
+        print(f"{name}: {adopt_rows(made.path, gendata.open_artifact(shipped))} rows of before kept")
     artifact = gendata.open_artifact(made.path, verify="probe")
     out = copy_artifact(artifact, shipped, replace=True).path
     replace_file(out / CARD, render_card(artifact.manifest, artifact.evaluations(), name=name))
@@ -128,8 +128,9 @@ def with_reference(recipe: str, name: str, artifact: CondensedArtifact) -> str:
 
 def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
     from gendata.evaluation.protocols import get_protocol
+    from gendata.evaluation.report import option_of
 
-    chosen = row["mode"].partition("(")[0] if row["row"] == "artifact" else row["row"]
+    chosen = option_of(row["row"], row["mode"])
     command = f"gendata evaluate {name} --protocol {row['protocol']} --rows {chosen} --runs {row['n']}"
     if row["network"] != get_protocol(row["protocol"]).network:
         command += f" --networks {row['network']}"

@@ -103,7 +103,8 @@ def evaluate_command(
     from gendata.fetch import open_named, own_folder
     from gendata.progress_bars import evaluation_bar
 
-    if recheck and any((protocol, runs, rows, ipc, networks, corruptions, out, write, anew, seed, split != "test")):
+    other = (protocol, runs, rows, ipc, networks, corruptions, out, write, anew, seed, split != "test", labels != "own")
+    if recheck and any(other):
         raise SpecError(
             "--recheck beside options of a new measurement",
             expected="--recheck with no more than --data, --teacher, --jobs, --device and --json",

@@ -245,7 +245,7 @@ def _recipe_sweep(
         print_json(**msgspec.to_builtins(results))
     else:
         print_table(columns(sweep), (cells_of(sweep, line) for line in results.table))
-        for note in footnotes(sweep):
+        for note in footnotes(sweep, results.table):
             typer.echo(clean(note))
         typer.echo(f"{clean(str(out))}: results.json, table.md" + (", plot.png" if plot else ""))
     for label, why in results.failed.items():

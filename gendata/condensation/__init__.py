@@ -9,12 +9,11 @@ summed in no fixed order: a run there is repeatable in what it draws, not to the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gendata._threads import torch_threads
 from gendata.condensation.job import Job
 from gendata.condensation.stage_training import Progress, ProgressHook
 from gendata.errors import ArtifactError, RecipeError
@@ -76,7 +75,7 @@ def condense(
     run = RunFolder(
         out.with_name(out.name + ".run"), recipe=job.recipe, claim=job.claim(), threads=torch.get_num_threads()
     )
-    with run as folder, _threads(folder.threads):
+    with run as folder, torch_threads(folder.threads):
         job.run(folder, on_progress)
         return job.save(out, folder)
 
@@ -106,19 +105,6 @@ def plan(
         macs_per_image=job.method.generator.macs_per_image(),
         stages=tuple((stage.name, stage.num_steps) for stage in job.method.stages()),
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """So many threads of torch while this lasts."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _made(out: Path) -> CondensedArtifact | None:

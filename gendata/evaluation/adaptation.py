@@ -42,7 +42,11 @@ def _dc_augmentation(strategy: str) -> Choice:
 
 
 def _idc(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
-    """Of ImageNet subsets the epochs fall with IPC, by a third more with 100 classes (IDC argument.py:22-47)."""
+    """Of ImageNet subsets the epochs fall with IPC, by a third more with 100 classes (IDC argument.py:22-47).
+
+    Differs from the code, which augments CIFAR-100 and ImageNet otherwise and mixes every batch of ImageNet, and from
+    100 classes on takes another rate, decay and batch.
+    """
     if max(spec.height, spec.width) <= 64:
         return protocol
     bounds = ((1, 3000), (10, 2000), (50, 1500), (200, 1000), (500, 500))

@@ -12,6 +12,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from gendata._threads import torch_threads
 from gendata.errors import SpecError
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.modes import by_steps
@@ -78,7 +79,8 @@ def equal_bytes_steps(bench: Bench, *, thousands: int) -> RowPlan:
 def _plan(bench: Bench, protocol: Protocol, *, mode: str, count: int, steps_per_pass: int) -> RowPlan:
     def feed(seed: int) -> Feed:
         if _CHOICE not in bench.decided:  # made when the first network asks, once for all rows and processes
-            bench.decided[_CHOICE] = _chosen_format(bench)
+            with torch_threads(bench.threads):
+                bench.decided[_CHOICE] = _chosen_format(bench)
         how: SheetFormat = bench.decided[_CHOICE]
         sheet = fill_sheet(bench, how, seed=derive(seed, "equal-bytes"))
         return Feed(

@@ -95,8 +95,6 @@ def evaluate_artifact(
     data_root: Path | None,
 ) -> Report:
     """See `gendata.evaluation.evaluate`."""
-    for name in conditions.rows or ():
-        planner_of(name)  # a wrong name fails at once
     opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
     if protocol is None:
         planned = _plan(opened)
@@ -113,6 +111,8 @@ def evaluate_artifact(
 
 def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str | Protocol) -> Report:
     """Every row under every protocol and network that is asked for."""
+    for name in conditions.rows or ():
+        planner_of(name)  # a wrong name fails at once
     records = (protocol,) if isinstance(protocol, Protocol) else members_of(protocol)
     for record in records:
         require_runnable(record)

@@ -20,7 +20,7 @@ from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.keeping import keep_file
 from gendata.evaluation.result import NetworkResult
 
-REVISION = 3  # of the code that trains networks: raised when equal keys give other numbers
+REVISION = 4  # of the code that trains networks: raised when equal keys give other numbers
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -95,7 +95,10 @@ def _subject(bench: Bench, plan: RowPlan) -> dict[str, Any]:
     """What the row depends on, besides data and protocol."""
     if plan.follows_from == "artifact":
         artifact_id = bench.artifact.artifact_id if bench.artifact else None
-        return {"artifact_id": artifact_id, "ipc": bench.ipc, "labels": plan.labels}
+        subject: dict[str, Any] = {"artifact_id": artifact_id, "ipc": bench.ipc, "labels": plan.labels}
+        if (plan.protocol or bench.protocol).learned_lr:  # which is no part of the artifact's id
+            subject["lr"] = bench.learned_lr
+        return subject
     if plan.follows_from == "bytes":
         return {"bytes": bench.artifact_bytes, "ipc": bench.ipc, "seed": bench.seed}
     return {"ipc": bench.ipc, "seed": bench.seed} if plan.follows_from == "ipc" else {}

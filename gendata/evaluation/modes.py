@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
 
 _MANY = 2**20  # images per class of an epoch, where labels are drawn at random: so many that none is drawn twice
-_FRESH_BATCH, _FRESH_LR = 256, 0.01  # of fresh@...: fixed, so that its rows compare across protocols
+_FRESH_BATCH, _FRESH_LR = 256, 0.01  # of fresh@...: fixed, so that its rows compare across protocols of SGD
 
 
 def frozen(bench: Bench) -> RowPlan:
@@ -70,7 +70,7 @@ def fresh_matched(bench: Bench) -> RowPlan:
 
 
 def fresh_steps(bench: Bench, *, thousands: int) -> RowPlan:
-    """fresh@<thousands>k: so many steps of 256 new images, lr 0.01, x0.1 after half. Not an IPC row."""
+    """fresh@<thousands>k: so many steps of 256 new images, SGD's lr 0.01, x0.1 after half. Not an IPC row."""
     artifact, steps = _sampler(bench), 1000 * thousands
     protocol = by_steps(bench.protocol, steps)
     # The smallest class-balanced set that whole batches divide.
@@ -108,7 +108,7 @@ def by_steps(protocol: Protocol, steps: int) -> Protocol:
         extra_pass=False,
         batch=_FRESH_BATCH,
         batching="shuffled-keep-last",
-        lr=_FRESH_LR,
+        lr=_FRESH_LR if protocol.optimiser.name == "sgd" else protocol.lr,
         learned_lr=False,
         lr_trials=(),
         schedule=Choice(name="drop", options={"after": "half", "factor": 0.1}),

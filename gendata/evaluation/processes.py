@@ -25,7 +25,8 @@ from gendata.evaluation.result import NetworkResult
 Result = TypeVar("Result")
 Planner = Callable[[str], Callable[[Bench], RowPlan]]
 
-_planned: dict[tuple[str, str], tuple[Bench, RowPlan]] = {}  # of a worker: a row's data and choices are made once
+_held: dict[str, Bench] = {}  # of a worker: the bench it works for, whose data are read once
+_planned: dict[tuple[str, str], RowPlan] = {}  # and the row of it
 
 
 def threads_per_job(jobs: int) -> int:
@@ -95,9 +96,10 @@ def _spread(
     keep: Callable[[int, NetworkResult], None],
 ) -> None:
     bench.progress.begin(plan.name, plan.mode, steps=len(seeds) * plan.feed(seeds[0]).steps)
-    futures: dict[Future[NetworkResult], int] = {
-        pool.submit(_work, planner_of, bench, plan.row, seed): seed for seed in seeds
-    }
+    try:
+        futures = {pool.submit(_work, planner_of, bench, plan.row, seed): seed for seed in seeds}
+    except BrokenProcessPool:
+        raise _ended() from None
     for future in as_completed(futures):
         result = result_of(future)
         bench.progress.advance(result.steps)
@@ -113,16 +115,26 @@ def result_of(future: Future[Result]) -> Result:
     try:
         return future.result()
     except BrokenProcessPool:
-        raise GendataError(
-            "a working process was ended from outside, or ran out of memory",
-            remedy="Give the same command again: what was finished is kept. With fewer --jobs, which take less memory, "
-            "networks are trained anew.",
-        ) from None
+        raise _ended() from None
+
+
+def _ended() -> GendataError:
+    return GendataError(
+        "a working process was ended from outside, or ran out of memory",
+        remedy="Give the same command again: what was finished is kept. With fewer --jobs, which take less memory, "
+        "networks are trained anew.",
+    )
 
 
 def _work(planner_of: Planner, bench: Bench, row: str, seed: int) -> NetworkResult:
-    key = (bench.token, row)
-    if key not in _planned:
-        _planned[key] = bench, planner_of(row)(bench)
-    bench, plan = _planned[key]
-    return train_network(bench, plan, plan.feed(seed), seed=seed)
+    """Rows and benches come one after the other: what the last one read or made is let go."""
+    if bench.token not in _held:
+        _held.clear()
+        _held[bench.token] = bench
+    held = _held[bench.token]
+    held.decided.update(bench.decided)
+    if (key := (bench.token, row)) not in _planned:
+        _planned.clear()
+        _planned[key] = planner_of(row)(held)
+    plan = _planned[key]
+    return train_network(held, plan, plan.feed(seed), seed=seed)

@@ -12,7 +12,7 @@ from gendata.artifact.seals import broken_seals
 from gendata.errors import GendataError, SpecError
 from gendata.evaluation import evaluate
 from gendata.evaluation.progress import Progress
-from gendata.evaluation.report import Row
+from gendata.evaluation.report import Row, option_of
 
 _DEVIATIONS, _AT_LEAST = 3.0, 0.01  # how far two means may lie apart that are of other machines
 
@@ -86,15 +86,12 @@ def _typed(row: dict[str, Any], *, where: str) -> _Sealed:
 
 def _again(artifact: CondensedArtifact, row: _Sealed, asked: dict[str, Any]) -> Rechecked:
     then = {name: getattr(row, name) for name in ("row", "mode", "protocol", "network", "selects_on_test")}
-    name = row.mode.partition("(")[0] if row.row == "artifact" else row.row
-    if row.mode.startswith("real@"):
-        name += row.mode.removeprefix("real")
     try:
         report = evaluate(
             artifact,
             protocol=row.protocol,
             networks=(row.network,),
-            rows=(name,),
+            rows=(option_of(row.row, row.mode),),
             runs=row.n,
             ipc=row.ipc,
             seed=row.seed,

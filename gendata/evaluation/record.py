@@ -25,7 +25,8 @@ def record_report(path: str | Path, report: Report) -> list[str]:
 
     Raises:
         IntegrityError: the report is of another artifact.
-        SpecError: its rows were scored on validation images, which are for choices alone.
+        SpecError: its rows were scored on validation images, which are for choices alone, or on other data than the
+            artifact was made from.
     """
     if report.split != "test":
         raise SpecError(
@@ -41,6 +42,14 @@ def record_report(path: str | Path, report: Report) -> list[str]:
             where=str(path),
             expected=f"{str(report.artifact_id)[:12]}, which the report is about",
             remedy="The artifact changed while it was measured; evaluate it again.",
+        )
+    facts = artifact.manifest.source
+    if facts is not None and facts.fingerprint and report.fingerprint != facts.fingerprint:
+        raise SpecError(
+            f"the rows were measured on data of fingerprint {report.fingerprint[:12]}...",
+            where=str(path),
+            expected=f"{facts.fingerprint[:12]}..., the data that the artifact was made from",
+            remedy="Keep such rows apart: report.to_json().",
         )
     new = [
         sealed({**_told(msgspec.to_builtins(row)), **_circumstances(report)}, artifact_id=artifact.artifact_id)
@@ -103,6 +112,8 @@ def _fits(row: Mapping[str, Any], artifact: CondensedArtifact, other: CondensedA
 def _stores_the_same(row: Mapping[str, Any], artifact: CondensedArtifact, other: CondensedArtifact) -> bool:
     """Whether the row is of stored images, and both store the very same ones."""
     both = (artifact, other)
+    if artifact.manifest.training != other.manifest.training:  # the rate that its students are to have
+        return False
     if not row["mode"].startswith("frozen(") or row["ipc"] > min(one.max_ipc for one in both):
         return False
     if artifact.spec != other.spec or artifact.manifest.normalisation != other.manifest.normalisation:

@@ -39,6 +39,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     minutes: float = 0.0  # of training and testing, all networks
 
+    @property
+    def option(self) -> str:
+        """Under which `--rows` knows it."""
+        return option_of(self.name, self.mode)
+
+
+def option_of(name: str, mode: str) -> str:
+    """The name of a row as `--rows` has it: "frozen", "fresh@10k", "equal-bytes-real@10k"."""
+    kind, at, budget = mode.partition("@")
+    return mode.partition("(")[0] if name == "artifact" else f"{name}{at}{budget}" if kind == "real" else name
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one evaluation, and what they were measured with."""

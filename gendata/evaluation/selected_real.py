@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from gendata._threads import torch_threads
 from gendata.errors import SourceError
 from gendata.evaluation.bench import Bench, RowPlan
 from gendata.evaluation.training import Feed, Images
@@ -43,7 +44,8 @@ def k_center(bench: Bench) -> RowPlan:
 def _plan(bench: Bench, name: str, select: Callable[[Tensor, int], Tensor]) -> RowPlan:
     def feed(seed: int) -> Feed:
         if name not in bench.decided:  # made when the first network asks, once for all of them and all processes
-            bench.decided[name] = _selected(bench, name, select)
+            with torch_threads(bench.threads):
+                bench.decided[name] = _selected(bench, name, select)
         images: Images = bench.decided[name]
         num_images = len(images[1])
         return Feed(

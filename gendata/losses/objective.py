@@ -52,6 +52,7 @@ class Objective(nn.Module):
     def check_samples(self, count: int, *, where: str) -> None:
         """Raises SpecError if a term needs more synthetic samples of a class than `count`."""
         for term, loss in zip(self.terms, self.losses, strict=True):
+            assert isinstance(loss, Loss)
             if (least := loss.least_samples) > count:
                 raise SpecError(
                     f"{term.name!r} of {count} sample{'' if count == 1 else 's'} per class", where=where,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import torch
@@ -90,7 +90,7 @@ class AdversarialMethod(Method):
 
 def _adversary_config(c: AdversarialConfig) -> WganGpConfig | RelativisticConfig:
     kind = WganGpConfig if c.adversary == "wgan-gp" else RelativisticConfig
-    given = {"width": c.critic_width, "penalty": c.penalty}
+    given: dict[str, Any] = {"width": c.critic_width, "penalty": c.penalty}
     return kind(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -64,9 +66,16 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
         condense_minutes=round((condensed - begun) / 60, 3) if is_new else None,
         condense_cpu_minutes=round((condensed_cpu - begun_cpu) / 60, 3) if is_new and on_cpu else None,
         evaluate_minutes=round((evaluated - condensed) / 60, 3),
+        fingerprint=source.fingerprint,
+        measured_with=_measured_with(report.environment),
     )
     keep(place.out, cell.key, result)
     return result
+
+
+def _measured_with(facts: Mapping[str, Any]) -> str:
+    hardware = ", ".join(map(str, [facts.get("processor"), *(facts.get("accelerators") or ())]))
+    return f"gendata {facts.get('gendata')}, torch {facts.get('packages', {}).get('torch')}; {hardware}"
 
 
 @cache

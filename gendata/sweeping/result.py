@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from gendata.artifact.layout import replace_file
+from gendata.evaluation.report import option_of
 
 _FOLDER = "cells"
 
@@ -26,7 +27,7 @@ class ScoredRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        return self.mode if self.row == "artifact" else self.row
+        return self.mode if self.row == "artifact" else option_of(self.row, self.mode)
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     condense_minutes: float | None  # None: it was taken up again after a stop
     condense_cpu_minutes: float | None  # of its one thread; None too where an accelerator did the work
     evaluate_minutes: float  # of the rows alone
+    fingerprint: str = ""  # of the real data; "": of before it was kept
+    measured_with: str = ""  # versions and processor
 
     @property
     def own_minutes(self) -> float | None:

@@ -16,6 +16,7 @@ from gendata._environment import environment
 from gendata.artifact.layout import replace_file
 from gendata.errors import ArtifactError, GendataError
 from gendata.evaluation.processes import result_of, worker_pool
+from gendata.sources.source import open_source
 from gendata.sweeping.measuring import Workplace, measure_cell
 from gendata.sweeping.plot import plot_png, require_plots
 from gendata.sweeping.result import CellResult, kept
@@ -42,7 +43,7 @@ class SweepResults(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     sweep: SweepFile  # as it was run
     command: str  # that gives the same again
-    environment: dict[str, Any]
+    environment: dict[str, Any]  # in which it was written; cells tell their own
     table: list[Line]
     cells: list[FinishedCell]
     failed: dict[str, str]  # cell -> why it could not be measured
@@ -109,6 +110,7 @@ def _run(
 ) -> SweepResults:
     begun = time.monotonic()
     found = {cell.key: result for cell in sweep.cells if (result := kept(out, cell.key)) is not None}
+    _check_data(sweep, found, data_root, where=str(out))
     missing = {cell.key: cell for cell in sweep.cells if cell.key not in found}
     failed: dict[str, str] = {}
     place = Workplace(out=out, scoring=sweep.file.evaluation, data_root=data_root)
@@ -132,6 +134,25 @@ def _run(
     if with_plot and results.table:
         replace_file(out / PLOT, plot_png(sweep, results.table))
     return results
+
+
+def _check_data(sweep: Sweep, found: Mapping[str, CellResult], data_root: Path | None, *, where: str) -> None:
+    """That finished cells are of the data that there are now.
+
+    Raises:
+        ArtifactError: they are of others.
+    """
+    fingerprints: dict[str, str] = {}
+    for cell in (cell for cell in sweep.cells if cell.key in found and found[cell.key].fingerprint):
+        source = cell.recipe.source
+        if (name := repr(source)) not in fingerprints:
+            fingerprints[name] = open_source(source, data_root=data_root).fingerprint
+        if fingerprints[name] != found[cell.key].fingerprint:
+            raise ArtifactError(
+                f"the finished cells are of data {found[cell.key].fingerprint[:12]}...", where=where,
+                expected=f"{fingerprints[name][:12]}..., the data found as {source.name!r}",
+                remedy="Name another --out, or point --data at those data.",
+            )  # fmt: skip
 
 
 def _write(
@@ -159,14 +180,18 @@ def _write(
         num_missing=len(sweep.cells) - len(finished),
     )
     replace_file(out / RESULTS, msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-    text = markdown(sweep, results.table, failed=failed, measured_with=_measured_with(results))
+    skipped = {
+        f"{cell.label}, {row}": why
+        for cell in sweep.cells
+        if cell.key in found
+        for row, why in found[cell.key].skipped.items()
+    }
+    text = markdown(sweep, results.table, failed={**skipped, **failed}, measured_with=_measured_with(results))
     replace_file(out / TABLE, text.encode("utf-8"))
     return results
 
 
 def _measured_with(results: SweepResults) -> str:
-    facts = results.environment
-    versions = f"gendata {facts.get('gendata')}, torch {facts.get('packages', {}).get('torch')}"
-    hardware = ", ".join(map(str, [facts.get("processor"), *(facts.get("accelerators") or ())]))
+    told = dict.fromkeys(cell.result.measured_with or "versions not kept" for cell in results.cells)
     missing = f" {results.num_missing} cells are missing." if results.num_missing else ""
-    return f"Measured with `{results.command}`; {versions}; {hardware}.{missing}"
+    return f"Measured with `{results.command}`; {' and '.join(told)}.{missing}"

@@ -123,16 +123,22 @@ def _difference(line: Line) -> str:
     return f"{100 * line.difference:+.1f} ± {100 * line.difference_std:.1f}"
 
 
-def footnotes(sweep: Sweep) -> list[str]:
+def footnotes(sweep: Sweep, lines: Sequence[Line]) -> list[str]:
     """What a reader must know to read the table."""
     scoring = sweep.file.evaluation
     return [
         f"Base {sweep.file.base}. {scoring.protocol}: accuracy on {_SPLITS[scoring.split]}, mean ± std over n seeds, "
-        f"each the mean of {scoring.runs} networks.",
+        f"each the mean of {_networks(lines)} networks.",
         *([f"from {sweep.file.compare_with}: difference in points, seed by seed."] if sweep.file.compare_with else []),
         "spread: trace of a class's covariance, samples / real images; gap: distance of class centres, the same; in "
         "features of one network trained on real images. minutes: one condensation, on a CPU those of its one thread.",
     ]
+
+
+def _networks(lines: Sequence[Line]) -> str:
+    """Per seed: "2", or "2 to 3", for there are rows that take more than are asked for."""
+    counts = sorted({line.networks // line.n for line in lines})
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "no"
 
 
 _SPLITS = {"validation": "images held out of train, on which choices are made", "test": "test images"}
@@ -144,7 +150,7 @@ def markdown(sweep: Sweep, lines: Sequence[Line], *, failed: Mapping[str, str], 
     rows = [head, ["---"] * len(head), *(cells_of(sweep, line) for line in lines)]
     table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     faults = [f"- not measured: {label}: {' '.join(why.split())}" for label, why in failed.items()]
-    parts = [sweep.file.summary, "", *table, "", *footnotes(sweep), measured_with]
+    parts = [sweep.file.summary, "", *table, "", *footnotes(sweep, lines), measured_with]
     return "\n".join([*parts, *(["", *faults] if faults else [])]) + "\n"
 
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import pickle
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,7 +16,10 @@ import pytest
 from gendata.artifact.artifact import CondensedArtifact
 from gendata.errors import GendataError
 from gendata.evaluation import evaluate, measurement, processes
-from gendata.evaluation.evaluator import planner_of
+from gendata.evaluation.bench import Bench
+from gendata.evaluation.evaluator import Conditions, Subject, _bench, planner_of
+from gendata.evaluation.ledger import key_of
+from gendata.evaluation.progress import Silence
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.result import NetworkResult
 from gendata.recipe import Choice
@@ -116,3 +123,47 @@ def test_other_test_images_are_another_result(opened: CondensedArtifact, brief: 
     assert corrected.fingerprint == source.fingerprint
     evaluate(opened, protocol=brief, rows=("frozen",), runs=1, source=corrected)
     assert len(trainings) == 2
+
+
+@pytest.mark.slow
+def test_a_row_after_the_one_in_which_a_worker_died_is_told_too() -> None:
+    with processes.runner(2, planner_of=planner_of) as run:
+        pool = run.args[0]  # type: ignore[attr-defined]
+        with pytest.raises(BrokenProcessPool):
+            pool.submit(os._exit, 1).result()
+        plan = SimpleNamespace(
+            name="artifact", mode="frozen(10)", row="frozen", feed=lambda seed: SimpleNamespace(steps=1)
+        )
+        with pytest.raises(GendataError, match="fewer --jobs"):
+            run(SimpleNamespace(progress=Silence()), plan, (0,), lambda seed, result: None)  # type: ignore[arg-type]
+
+
+def test_a_worker_holds_one_row_and_the_data_of_one_bench(opened: CondensedArtifact, brief: Protocol) -> None:
+    made: list[Bench] = []
+
+    def planned(name: str) -> Any:
+        def plan(bench: Bench) -> Any:
+            made.append(bench)
+            return planner_of(name)(bench)
+
+        return plan
+
+    subject = Subject(source=open_source(Choice(name="digits")), ipc=1, artifact=opened)
+    benches = [_bench(subject, Conditions(), brief) for _ in range(2)]
+    for bench, row in [(benches[0], "frozen"), (benches[0], "random-real"), (benches[1], "frozen")]:
+        for seed in (0, 1):
+            processes._work(planned, pickle.loads(pickle.dumps(bench)), row, seed)  # as a pool sends it
+        assert len(processes._held) == len(processes._planned) == 1
+    assert len(made) == 3 and made[0] is made[1] and made[1] is not made[2]
+
+
+def test_a_rate_that_the_artifact_carries_is_part_of_what_decides(opened: CondensedArtifact, brief: Protocol) -> None:
+    subject = Subject(source=open_source(Choice(name="digits")), ipc=1, artifact=opened)
+
+    def key(learned: bool, lr: float | None) -> dict[str, Any]:
+        protocol = msgspec.structs.replace(brief, learned_lr=learned)
+        bench = replace(_bench(subject, Conditions(), protocol), learned_lr=lr)
+        return key_of(bench, planner_of("frozen")(bench), seed=0)
+
+    assert key(True, None) != key(True, 0.5)
+    assert key(False, None) == key(False, 0.5)

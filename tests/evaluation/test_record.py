@@ -13,10 +13,13 @@ import gendata
 from gendata._environment import environment
 from gendata.artifact.amend import write_evaluations
 from gendata.artifact.manifest import seal, to_bytes
-from gendata.artifact.seals import broken_seals
+from gendata.artifact.seals import broken_seals, sealed
 from gendata.errors import IntegrityError, SpecError
+from gendata.evaluation.evaluator import planner_of
 from gendata.evaluation.record import adopt_rows, record_report
-from gendata.evaluation.report import Report, Row
+from gendata.evaluation.report import Report, Row, option_of
+from gendata.recipe import Choice
+from gendata.sources.source import open_source
 
 ROW = Row(
     name="artifact",
@@ -36,6 +39,9 @@ ROW = Row(
 )
 
 
+FINGERPRINT = open_source(Choice(name="digits")).fingerprint
+
+
 @pytest.fixture
 def artifact(digits_artifact: Path, tmp_path: Path) -> gendata.CondensedArtifact:
     shutil.copytree(digits_artifact, tmp_path / "digits")
@@ -49,7 +55,7 @@ def report(artifact_id: str, *rows: Row) -> Report:
         ipc=3,
         artifact_id=artifact_id,
         source="digits",
-        fingerprint="",
+        fingerprint=FINGERPRINT,
         seed=0,
         device="cpu",
         environment={},
@@ -104,6 +110,36 @@ def test_rows_of_validation_images_are_never_kept(artifact: gendata.CondensedArt
     with pytest.raises(SpecError, match="scored on validation images"):
         record_report(artifact.path, report(artifact.artifact_id, row))
     assert artifact.evaluations() == []
+
+
+def test_rows_of_other_data_are_never_kept(artifact: gendata.CondensedArtifact) -> None:
+    other = msgspec.structs.replace(report(artifact.artifact_id, ROW), fingerprint="0" * 64)
+    with pytest.raises(SpecError, match="measured on data of fingerprint 000000000000"):
+        record_report(artifact.path, other)
+    assert artifact.evaluations() == []
+
+
+def test_rows_of_stored_images_are_not_adopted_where_their_students_had_another_rate(
+    artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
+) -> None:
+    record_report(artifact.path, report(artifact.artifact_id, ROW))
+    fields = json.loads((sister.path / "config.json").read_text())
+    (sister.path / "config.json").write_bytes(to_bytes(seal({**fields, "training": {"lr": 0.5}}), where="sister"))
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "option"),
+    [
+        ("artifact", "frozen(30)", "frozen"),
+        ("artifact", "fresh@10k", "fresh@10k"),
+        ("random-real", "real", "random-real"),
+        ("equal-bytes-real", "real@10k", "equal-bytes-real@10k"),
+    ],
+)
+def test_a_row_knows_the_name_by_which_it_is_asked_for(name: str, mode: str, option: str) -> None:
+    assert option_of(name, mode) == msgspec.structs.replace(ROW, name=name, mode=mode).option == option
+    assert planner_of(option)
 
 
 @pytest.fixture
@@ -183,10 +219,11 @@ def test_a_row_that_was_measured_here_is_not_replaced_by_an_adopted_one(
 def test_rows_of_other_data_or_without_a_right_seal_are_not_adopted(
     artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
 ) -> None:
-    record_report(artifact.path, real(artifact, "random-real", fingerprint="0" * 64))
-    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
     record_report(artifact.path, real(artifact, "random-real"))
     rows = gendata.open_artifact(artifact.path).evaluations()
+    others = [sealed({**row, "fingerprint": "0" * 64}, artifact_id=artifact.artifact_id) for row in rows]
+    write_evaluations(artifact.path, others)
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
     write_evaluations(artifact.path, [{**row, "mean": 0.99} for row in rows])
     assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
 

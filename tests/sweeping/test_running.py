@@ -59,6 +59,15 @@ def test_a_sweep_measures_what_it_can_names_the_rest_and_repeats_nothing(command
     assert stamps(out) == before
     assert json.loads(again.out)["cells"] == found["cells"]
     planned = json.loads(command("recipe", "sweep", file, "--out", out, "--dry-run", "--json").out)["cells"]
+    (cell,) = (out / "cells").iterdir()
+    kept = json.loads(cell.read_text())
+    assert kept["measured_with"] in (out / "table.md").read_text()
+    cell.write_text(json.dumps({**kept, "measured_with": "another machine"}))
+    command("recipe", "sweep", file, "--out", out, "--no-plot")
+    assert "; another machine." in (out / "table.md").read_text()
+    cell.write_text(json.dumps({**kept, "fingerprint": "0" * 64}))
+    refused = command("recipe", "sweep", file, "--out", out, "--no-plot")
+    assert refused.code == 2 and "the finished cells are of data 000000000000" in refused.err
     assert [(cell["cell"], cell["finished"]) for cell in planned] == [("one, seed 0", True), ("many, seed 0", False)]
 
 

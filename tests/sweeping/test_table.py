@@ -124,3 +124,11 @@ def test_a_kept_result_reads_back_and_a_damaged_one_is_no_result(tmp_path: Path)
     path.write_bytes(msgspec.json.encode({"rows": 3}))
     assert kept(tmp_path, "k") is None
     assert kept(tmp_path, "other") is None
+
+
+def test_rows_of_more_networks_and_what_measured_them_are_told(tmp_path: Path) -> None:
+    made = sweep(tmp_path)
+    cell = result(0.9)
+    rows = (cell.rows[0], msgspec.structs.replace(cell.rows[1], n=5))
+    lines = lines_of(made, {made.cells[0].key: msgspec.structs.replace(cell, rows=rows)})
+    assert "each the mean of 3 to 5 networks" in markdown(made, lines, failed={}, measured_with="")

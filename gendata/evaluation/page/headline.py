@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import hypot
 
 from gendata.evaluation.page.table import main_rows
@@ -20,10 +20,10 @@ def headline(report: Report) -> str:
     told = _spoken_of(rows)
     if told is None:
         return _without_artifact(rows, report)
-    return f"{_claim(told, report)}{_comparisons(told, rows)}. {_caveat(told)}".strip()
+    return f"{_claim(told, report)}{_comparisons(told, rows)}. {_caveat(told, rows)}".strip()
 
 
-def _spoken_of(rows: Iterable[Row]) -> Row | None:
+def _spoken_of(rows: Sequence[Row]) -> Row | None:
     artifact = [row for row in rows if row.name == "artifact"]
     for wanted in ("fresh-matched", "frozen", "fresh@"):
         for row in artifact:
@@ -41,9 +41,9 @@ def _claim(row: Row, report: Report) -> str:
     )
 
 
-def _comparisons(row: Row, rows: Iterable[Row]) -> str:
+def _comparisons(row: Row, rows: Sequence[Row]) -> str:
     """What real images teach at the same bytes, and at the same count: "; as many bytes ..."."""
-    baselines = {other.name: other for other in rows if other.name != "artifact"}
+    baselines = {other.option: other for other in rows if other.name != "artifact"}
     texts = []
     if (same_bytes := baselines.get("equal-bytes-real")) is not None:
         texts.append(f"as many bytes of compressed real images teach it {_verdict(row, same_bytes)}")
@@ -52,7 +52,7 @@ def _comparisons(row: Row, rows: Iterable[Row]) -> str:
         texts.append(f"{random.distinct_images:,} random real images{verb} {_verdict(row, random)}")
     if not texts and baselines:
         other = max(baselines.values(), key=lambda baseline: baseline.mean)
-        texts.append(f"{plain(other.name)} teaches it {_verdict(row, other)}")
+        texts.append(f"{plain(other.option)} teaches it {_verdict(row, other)}")
     return "".join(f"{mark}{text}" for mark, text in zip(("; ", ", "), texts, strict=False))
 
 
@@ -65,8 +65,9 @@ def _verdict(row: Row, other: Row) -> str:
     return f"{word} ({percent(other.mean)} %)"
 
 
-def _caveat(row: Row) -> str:
-    texts = [f"{counted(row.n, 'network')} per row"]
+def _caveat(row: Row, rows: Sequence[Row]) -> str:
+    fewest, most = (pick(other.n for other in rows) for pick in (min, max))
+    texts = [f"{counted(row.n, 'network')} per row" if fewest == most else f"{fewest} to {most} networks per row"]
     if row.n == 1:
         texts = ["One network was trained on it: differences have no error bar"]
     if row.selects_on_test:
@@ -74,12 +75,12 @@ def _caveat(row: Row) -> str:
     return "; ".join(texts) + "."
 
 
-def _without_artifact(rows: Iterable[Row], report: Report) -> str:
+def _without_artifact(rows: Sequence[Row], report: Report) -> str:
     best = max(rows, key=lambda row: row.mean, default=None)
     if best is None:
         return "No row was measured."
     source = plain(report.source, limit=60)
     return (
         f"No row of the artifact was measured; of the baselines, {plain(best.name)} teaches a network most: "
-        f"{percent(best.mean)} % of the test images of {source}. {_caveat(best)}"
+        f"{percent(best.mean)} % of the test images of {source}. {_caveat(best, rows)}"
     )

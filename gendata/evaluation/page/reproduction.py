@@ -30,6 +30,8 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
     if artifact is not None and artifact.manifest.labels.kind == "soft" and _learn_hard_labels(report):
         words += ["--labels", "hard"]
     words += ["--protocol", plain(report.protocol)]
+    if any(row.labels == "teacher" for row in report.rows):
+        words += ["--teacher", "TEACHER"]
     if report.rows:
         words += ["--runs", str(report.rows[0].n), "--rows", ",".join(_options(report.rows))]
     own = PROTOCOLS.get(report.protocol)
@@ -79,5 +81,4 @@ def _counted(count: object, what: str) -> str:
 
 def _options(rows: Iterable[Row]) -> list[str]:
     """Names under which `--rows` knows these rows; each once, in order."""
-    names = (row.name if row.name != "artifact" else row.mode.partition("(")[0] for row in rows)
-    return list(dict.fromkeys(plain(name) for name in names))
+    return list(dict.fromkeys(plain(row.option) for row in rows))

@@ -66,7 +66,7 @@ def notes(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def row_label(row: Row) -> str:
     """What a chart calls a row: the artifact's mode, a baseline's name."""
-    return plain(f"artifact, {row.mode}" if row.name == "artifact" else row.name, limit=60)
+    return plain(f"artifact, {row.mode}" if row.name == "artifact" else row.option, limit=60)
 
 
 @dataclass(frozen=True)

@@ -53,3 +53,16 @@ def test_without_an_artifact_the_best_baseline_is_named(row: Make, report_of: Ma
     told = headline(report_of(row("random-real", mean=0.6), row("real-full", mean=0.9)))
     assert "No row of the artifact was measured" in told and "real-full" in told and "90.0 %" in told
     assert headline(report_of()) == "No row was measured."
+
+
+def test_a_longer_budget_of_real_images_is_not_compared_with_matched_steps(row: Make, report_of: MakeReport) -> None:
+    rows = row("artifact", "fresh-matched", 0.8), row("equal-bytes-real", mean=0.7)
+    longer = row("equal-bytes-real", "real@10k", 0.9)
+    assert "compressed real images teach it less (70.0 %)" in headline(report_of(*rows, longer))
+    assert "compressed" not in headline(report_of(rows[0], longer))
+
+
+def test_rows_of_more_networks_than_others_are_told(row: Make, report_of: MakeReport) -> None:
+    rows = row("artifact", "fresh-matched", 0.8, n=2), row("equal-bytes-real", mean=0.7, n=3)
+    assert "2 to 3 networks per row" in headline(report_of(*rows))
+    assert "2 networks per row" in headline(report_of(rows[0]))
