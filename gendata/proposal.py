@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gendata.errors import RecipeError, unknown_name
 from gendata.recipe import ArtifactPlan, Choice, Recipe, override_choice, override_recipe
-from gendata.registry import GENERATORS, LATENTS, SOURCES
+from gendata.registry import GENERATORS, LATENTS, METHODS, SOURCES
 from gendata.spec import SampleSpec
 
 if TYPE_CHECKING:
@@ -76,11 +76,25 @@ def propose_recipe(
         source=choice,
         generator=generator,
         latent=latent,
-        method=Choice(name="generative", options=_method_options(spec, latent, num_images=len(fit.y))),
+        method=Choice(name="generative", options=_method_options(spec, latent, num_images=len(fit.y), fewest=fewest)),
         artifact=ArtifactPlan(ipc=ipc, storage=_STORAGE),
         precision="bf16" if _is_bf16_quick() else "f32",
     )
-    return override_recipe(proposed, overrides)
+    recipe = override_recipe(proposed, overrides)
+    if max_bytes is not None and overrides and recipe.method.name == "generative":
+        _check_budget(recipe, spec, max_bytes)
+    return recipe
+
+
+def _check_budget(recipe: Recipe, spec: SampleSpec, max_bytes: int) -> None:
+    """That overrides, which come after the sizes were chosen, have not made it larger than was asked for."""
+    num_bytes = _num_bytes(spec, recipe.generator, recipe.latent, of=recipe)
+    if num_bytes > max_bytes:
+        raise RecipeError(
+            f"with these overrides the artifact has {num_bytes} bytes",
+            expected=f"at most {max_bytes}",
+            remedy=f"Leave some out, or raise --bytes (max_bytes) to {num_bytes}.",
+        )
 
 
 def named_source(data_set: str | Path, *, resize: int | None = None, data_root: Path | None = None) -> Source:
@@ -122,11 +136,12 @@ def _depth(spec: SampleSpec) -> int:
     return max(1, min(6, round(math.log2(side / 4))))
 
 
-def _method_options(spec: SampleSpec, latent: Choice, *, num_images: int) -> dict[str, object]:
+def _method_options(spec: SampleSpec, latent: Choice, *, num_images: int, fewest: int) -> dict[str, object]:
     """Those of `fashion-mnist/generative-78kb`, with many codes of `-392kb`; at most two thirds of their steps."""
     steps = max(_FEWEST_STEPS, min(_MOST_STEPS, num_images // _IMAGES_PER_STEP))
     num_codes, dim = latent.options["codes"], latent.options["dim"]
-    hard = {"hardness": 4.0, "losses": _LOSSES_OF_HARD} if num_codes >= _HARD_FROM else {}
+    are_hard = _HARD_FROM <= num_codes <= fewest // 2  # hard samples are chosen among others
+    hard = {"hardness": 4.0, "losses": _LOSSES_OF_HARD} if are_hard else {}
     window = {"feature_window": 0.5} if min(spec.height, spec.width) > _WHOLE_PX else {}
     return {
         "network": f"convnet{_depth(spec)}-w32-in",
@@ -159,7 +174,8 @@ def _is_bf16_quick() -> bool:
     import torch
 
     told = getattr(torch.cpu, "get_capabilities", None)  # newer than the oldest torch that we support
-    return torch.cuda.is_available() or bool(told and told().get("amx_bf16"))
+    able = told() if told else {}
+    return torch.cuda.is_available() or bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def _sized(spec: SampleSpec, budget: int, fewest: int) -> tuple[Choice, Choice]:
@@ -212,15 +228,21 @@ def _choices(spec: SampleSpec, width: int, *, dim: int, codes: int, textured: bo
     return Choice(name="conv-decoder", options=generator), Choice(name="codebook", options=latent)
 
 
-def _num_bytes(spec: SampleSpec, generator: Choice, latent: Choice) -> int:
-    """What the artifact would cost."""
+def _num_bytes(spec: SampleSpec, generator: Choice, latent: Choice, *, of: Recipe | None = None) -> int:
+    """What the artifact would cost, with the storage and the label head of a recipe; None: of what is proposed."""
     import torch
 
     from gendata.artifact.draft import stored_bytes
+    from gendata.generators.label_head import LabelHead
 
+    head, method = None, METHODS.config("generative", of.method.options, where="method") if of else None
     with torch.device("meta"):
         config = LATENTS.config(latent.name, latent.options, where=latent.name)
         law = LATENTS.load(latent.name)(config, num_classes=spec.num_classes)
         config = GENERATORS.config(generator.name, generator.options, where=generator.name)
         decoder = GENERATORS.load(generator.name)(config, spec=spec, latent_dim=law.dim)
-    return stored_bytes(decoder, law, storage=_STORAGE)
+        if method is not None and method.label_steps:
+            code_dim = law.dim - law.num_noise
+            head = LabelHead(method.label_head, num_classes=spec.num_classes, code_dim=code_dim)
+    storage, latent_storage = (of.artifact.storage, of.artifact.latent_storage) if of else (_STORAGE, None)
+    return stored_bytes(decoder, law, storage=storage, latent_storage=latent_storage, label_head=head)

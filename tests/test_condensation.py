@@ -16,6 +16,7 @@ from gendata.errors import ArtifactError, IntegrityError, RecipeError, SourceErr
 from gendata.recipe import Choice
 from gendata.sources.balance import hold_out
 from gendata.sources.source import open_source
+from gendata.spec import SampleSpec
 
 RECIPE = "digits/generative-16kb"
 TINY = (
@@ -300,3 +301,44 @@ job.accelerator.wait_for_everyone()
     first, second = (run.communicate(timeout=300)[0].strip() for run in runs)
     assert [run.returncode for run in runs] == [0, 0]
     assert first == second != ""
+
+
+@pytest.mark.parametrize(
+    "override", ["method.options.label_steps=300", "artifact.storage=int8", "latent.options.codes=90"]
+)
+def test_overrides_that_cost_more_than_was_allowed_are_refused_with_the_bytes(override):
+    from gendata.proposal import propose_recipe
+
+    with pytest.raises(RecipeError, match=r"with these overrides the artifact has \d+ bytes; expected at most 8000"):
+        propose_recipe("digits", max_bytes=8_000, ipc=1, overrides=(override,))
+    assert propose_recipe("digits", ipc=1, overrides=(override,))
+
+
+def test_hard_samples_are_chosen_only_among_many_more():
+    from gendata.proposal import _method_options
+
+    spec, latent = (
+        SampleSpec(channels=1, height=28, width=28, classes=("a",)),
+        Choice(name="codebook", options={"codes": 540, "dim": 8}),
+    )
+    assert "hardness" not in _method_options(spec, latent, num_images=5400, fewest=600)
+    assert _method_options(spec, latent, num_images=60_000, fewest=5400)["hardness"] == 4.0
+
+
+def test_settings_of_a_launcher_do_not_scale_gradients(tmp_path, monkeypatch):
+    changes = ("method.options.steps=3", "artifact.ipc=1", "generator.options.slots=1", "latent.options.slots=1")
+    alone = condensation.condense("digits/dm", out=tmp_path / "alone", overrides=changes)
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    launched = condensation.condense("digits/dm", out=tmp_path / "launched", overrides=changes)
+    assert launched.artifact_id == alone.artifact_id
+
+
+def test_the_folder_one_stands_in_may_be_the_artifact(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    made = condensation.condense(
+        "digits/random-real",
+        out=".",
+        overrides=("artifact.ipc=1", "generator.options.slots=1", "latent.options.slots=1"),
+    )
+    assert made.path.name == "here" and (tmp_path / "here" / "config.json").is_file()

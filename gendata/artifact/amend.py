@@ -5,7 +5,8 @@ Every step leaves a folder that verifies, whenever the process is killed; fields
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ from gendata.artifact.manifest import read_fields, seal, to_bytes
 from gendata.errors import ArtifactError
 from gendata.spec import SourceFacts
 
+_PATIENCE_SEC = 60.0
+
 
 def write_evaluations(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> CondensedArtifact:
     """Replaces evaluations.json and lists it; artifact_id stays.
 
     Args:
         path: the artifact's folder.
-        rows: plain data, one mapping per measured row; all of them, the old ones are dropped.
+        rows: plain data, one mapping per measured row; all of them, the old ones are dropped. Whoever has read those
+            before does it all within `amending`.
 
     Raises:
         ArtifactError: the folder is no sound artifact, or a row is not plain finite data.
@@ -42,10 +46,40 @@ def write_evaluations(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Co
     fields["files"] = {**fields["files"], layout.EVALUATIONS: msgspec.to_builtins(layout.facts_of(data))}
     manifest = to_bytes(seal(fields), where=str(folder / layout.MANIFEST))
     # A listed file may be absent, but neither differ nor be unlisted: so the old rows go first and the new come last.
-    (folder / layout.EVALUATIONS).unlink(missing_ok=True)
-    layout.replace_file(folder / layout.MANIFEST, manifest)
-    layout.replace_file(folder / layout.EVALUATIONS, data)
+    # Both are on disk before anything goes: only renames are left, for which there is always room.
+    listed, kept = folder / layout.MANIFEST, folder / layout.EVALUATIONS
+    with layout.written_beside(listed, manifest) as new_manifest, layout.written_beside(kept, data) as new_rows:
+        kept.unlink(missing_ok=True)
+        new_manifest.rename(listed)
+        new_rows.rename(kept)
+    layout.sync_folder(folder)
     return _finished(folder, artifact, card_is_ours=card_is_ours)
+
+
+@contextmanager
+def amending(path: str | Path) -> Iterator[None]:
+    """One process at a time, from reading what it is to change to having changed it.
+
+    Raises:
+        ArtifactError: another one is at it for a minute.
+    """
+    from filelock import FileLock, Timeout
+
+    if not (Path(path) / layout.MANIFEST).is_file():
+        yield  # whoever opens it says what is wrong
+        return
+    lock = FileLock(Path(path) / ".amend.lock")
+    try:
+        lock.acquire(timeout=_PATIENCE_SEC)
+    except (Timeout, OSError) as error:
+        told = (
+            "another process is changing it" if isinstance(error, Timeout) else f"cannot be changed: {error.strerror}"
+        )
+        raise ArtifactError(told, where=str(path), remedy="Try again later, or on a copy of it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def annotate(
@@ -68,20 +102,20 @@ def annotate(
         ArtifactError: the folder is no sound artifact.
     """
     folder = Path(path)
-    artifact, card_is_ours = _opened(folder)
-    fields = read_fields(folder)
-    told = {"license": license, "citation": citation, "source": _source_fields(fields.get("source"), source)}
-    fields.update({name: value for name, value in told.items() if value is not None})
-    layout.replace_file(folder / layout.MANIFEST, to_bytes(seal(fields), where=str(folder / layout.MANIFEST)))
-    return _finished(folder, artifact, card_is_ours=card_is_ours)
+    with amending(folder):
+        artifact, card_is_ours = _opened(folder)
+        fields = read_fields(folder)
+        told = {"license": license, "citation": citation, "source": _source_fields(fields.get("source"), source)}
+        fields.update({name: value for name, value in told.items() if value is not None})
+        layout.replace_file(folder / layout.MANIFEST, to_bytes(seal(fields), where=str(folder / layout.MANIFEST)))
+        return _finished(folder, artifact, card_is_ours=card_is_ours)
 
 
 def _opened(folder: Path) -> tuple[CondensedArtifact, bool]:
     """The artifact, and whether its card is as rendered, so that nobody's own words are lost by rendering it again."""
     artifact = open_artifact(folder, verify="none")
     rows = read_evaluations(folder, artifact.manifest, verify=True)
-    card = folder / layout.CARD
-    return artifact, card.is_file() and card.read_bytes() == render_card(artifact.manifest, rows)
+    return artifact, layout.read_card(folder) == render_card(artifact.manifest, rows)
 
 
 def _finished(folder: Path, before: CondensedArtifact, *, card_is_ours: bool) -> CondensedArtifact:

@@ -280,13 +280,14 @@ class CondensedArtifact:
         layout.check_folder(self.path, self.manifest.files, hashes=self.manifest.files)
 
     def read(self) -> None:
-        """Reads the weights, and verifies them unless told not to. They are decoded at first use, or before a fork.
+        """Reads and verifies the weights: whatever is kept under the artifact's id, it is of these. They are decoded at
+        first use, or before a fork.
 
         Raises:
             ArtifactError, IntegrityError: see `read_weights`.
         """
         facts = self.manifest.files[layout.WEIGHTS]
-        self._stored = read_weights(self.path, self.manifest.weights, facts, verify=self._verify)
+        self._stored = read_weights(self.path, self.manifest.weights, facts)
         _UNDECODED.add(self)
 
     def _sample(self, key: SampleKey) -> tuple[Tensor, Tensor]:
@@ -359,8 +360,8 @@ def open_artifact(path: str | Path, *, verify: Literal["hash", "none", "probe"] 
     Args:
         path: the folder. Never written to.
         verify: "hash" reads every file and compares it with the manifest, the weights by their tensors' digest; "none"
-            checks structure, sizes and shapes only, and reads the weights at first use; "probe" also makes the stored
-            probes again on this machine.
+            checks structure, sizes and shapes only, and reads and compares the weights at first use; "probe" also makes
+            the stored probes again on this machine.
 
     Raises:
         ArtifactError: no artifact, or one that breaks the format's rules; IntegrityError: bytes differ from the

@@ -8,6 +8,7 @@ from typing import Any
 
 from gendata.errors import ArtifactError
 
+_DEEPEST = 64  # mappings and lists inside each other
 _LINE = 120  # characters that a value may take before it is broken over lines
 
 
@@ -35,10 +36,21 @@ def parse_json(data: bytes, *, where: str) -> Any:
     """
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        _check_depth(value)
         canonical(value)  # lone surrogates and infinite floats ("1e999") pass the parser and fail here
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"is not readable JSON ({error})", where=where) from None
     return value
+
+
+def _check_depth(value: Any, depth: int = 0) -> None:
+    """Raises ValueError for what others, which walk it in Python, could not get to the end of."""
+    if depth > _DEEPEST:
+        raise ValueError(f"nested deeper than {_DEEPEST}")
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            if isinstance(inner, (dict, list)):
+                _check_depth(inner, depth + 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

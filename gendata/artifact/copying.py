@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
-from gendata.artifact.layout import CARD, MANIFEST, is_listable
+from gendata.artifact.layout import CARD, MANIFEST, is_listable, partial_folder, read_card
 from gendata.errors import ArtifactError
 
 
@@ -21,16 +20,18 @@ def copy_artifact(artifact: CondensedArtifact, out: Path, *, replace: bool = Fal
         replace: an artifact that is there, sound or not, gives way.
 
     Raises:
-        ArtifactError: something else is there.
+        ArtifactError: something else is there, nothing can be made there, or the card is a link to elsewhere.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not replace:
             return _same_artifact(out, artifact)
         _check_replaceable(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-{os.getpid()}-", dir=out.parent))
+    card = read_card(artifact.path)
+    partial = partial_folder(out)
     try:
-        for name in (MANIFEST, CARD, *artifact.manifest.files):
+        if card is not None:
+            (partial / CARD).write_bytes(card)
+        for name in (MANIFEST, *artifact.manifest.files):
             if (artifact.path / name).is_file():
                 _copy(artifact.path / name, partial / name)
         partial.chmod(0o755)

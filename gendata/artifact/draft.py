@@ -131,7 +131,11 @@ def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, by
             files={name: layout.facts_of(data) for name, data in files.items()},
         )
     )
-    fields, files = _with_probes(seal(fields), files, tensors, where=where)
+    try:
+        fields = seal(fields)
+    except ValueError as error:  # a number that is none
+        raise ArtifactError(f"a field cannot be written ({error})", where=where, expected="finite numbers") from None
+    fields, files = _with_probes(fields, files, tensors, where=where)
     manifest = typed(fields, where=where)
     return {**files, layout.MANIFEST: to_bytes(fields, where=where), layout.CARD: render_card(manifest)}
 
@@ -157,15 +161,23 @@ def _with_probes(
     return seal(fields), {**files, layout.PROBES: probes_file}
 
 
-def stored_bytes(generator: Generator, law: LatentLaw, *, storage: str) -> int:
-    """What a packed artifact of these two, with hard labels, would cost; they may be on the meta device.
+def stored_bytes(
+    generator: Generator,
+    law: LatentLaw,
+    *,
+    storage: str,
+    latent_storage: str | None = None,
+    label_head: LabelHead | None = None,
+) -> int:
+    """What a packed artifact of these, which stores no soft labels, would cost; they may be on the meta device.
 
     Up to 64 bytes too many: of the file's header only the greatest length is known before it is written.
     """
-    state = _named_state(generator, law)
-    fine = {f"generator.{name}" for name in generator.pixel_weights}
+    state, fine = _with_head(_named_state(generator, law), label_head)
+    fine |= {f"generator.{name}" for name in generator.pixel_weights}
+    storages = {True: _storage(latent_storage or storage), False: _storage(storage)}  # by: of the law
     entries = (
-        entry_for(name, tensor, storage_for(tensor, _storage(storage), writes_pixels=name in fine))
+        entry_for(name, tensor, storage_for(tensor, storages[_is_of_law(name)], writes_pixels=name in fine))
         for name, tensor in state.items()
     )
     return _MAX_PACKED_HEADER_BYTES + sum(entry.num_bytes for entry in entries)
@@ -176,6 +188,16 @@ def _named_state(generator: Generator, law: LatentLaw) -> dict[str, Tensor]:
     return state | {f"latent.{name}": tensor for name, tensor in law.state_dict().items()}
 
 
+def _with_head(state: dict[str, Tensor], head: LabelHead | None) -> tuple[dict[str, Tensor], set[str]]:
+    """The tensors with those of a label head, and the names of these: labels take no fewer than 8 bits."""
+    own = {} if head is None else {f"{LABEL_HEAD}{name}": tensor for name, tensor in head.state_dict().items()}
+    return state | own, set(own)
+
+
+def _is_of_law(name: str) -> bool:
+    return name.startswith("latent.")
+
+
 def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
     storage, of_law = _storage(draft.storage), _storage(draft.latent_storage or draft.storage)
     state = _named_state(draft.generator, draft.law)
@@ -183,14 +205,12 @@ def _tensors(draft: Draft) -> dict[str, tuple[Tensor, StorageDtype]]:
         state[SOFT_LABELS] = _checked_labels(draft.soft_labels, draft.label_values)
     if draft.whitener is not None:
         state |= {WHITENING_MEAN: draft.whitener.mean, WHITENING_MATRIX: draft.whitener.matrix}
-    fine = {f"generator.{name}" for name in draft.generator.pixel_weights}
-    if draft.label_head is not None:
-        own = {f"{LABEL_HEAD}{name}": tensor for name, tensor in draft.label_head.state_dict().items()}
-        state, fine = state | own, fine | set(own)
+    state, fine = _with_head(state, draft.label_head)
+    fine |= {f"generator.{name}" for name in draft.generator.pixel_weights}
     return {
         name: (
             tensor,
-            storage_for(tensor, of_law if name.startswith("latent.") else storage, writes_pixels=name in fine),
+            storage_for(tensor, of_law if _is_of_law(name) else storage, writes_pixels=name in fine),
         )
         for name, tensor in state.items()
     }

@@ -21,6 +21,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
@@ -40,6 +41,7 @@ CARD = "README.md"
 NEEDED_TO_SAMPLE = (WEIGHTS,)  # what artifact_bytes counts
 
 _UNLISTED = (MANIFEST, CARD)
+_MOST_CARD_BYTES = 1 << 20
 _USUAL = re.compile(r"(LICEN[CS]E|NOTICE|CITATION)(\.[A-Za-z]{1,4})?")  # what owners of a repository lay beside it
 # Whole names: nothing that could leave the artifact, on any system, and nothing that something else would run.
 _LISTABLE = (WEIGHTS, PROBES, EVALUATIONS, PREVIEW)
@@ -74,8 +76,11 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
     size = _size(path)
     if size > max_bytes:
         raise ArtifactError(f"has {size} bytes", where=str(path), expected=f"at most {max_bytes}")
-    with path.open("rb") as file:
-        return file.read(max_bytes)
+    try:
+        with path.open("rb") as file:
+            return file.read(max_bytes)
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def read_listed(folder: Path, name: str, facts: FileFacts, *, verify: bool) -> bytes:
@@ -94,8 +99,11 @@ def read_array(path: Path, facts: FileFacts) -> NDArray[np.uint8]:
     size = _size(path)
     if size == facts.size:
         data: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)
-        with path.open("rb", buffering=0) as file:
-            size = _fill(data.data, file)
+        try:
+            with path.open("rb", buffering=0) as file:
+                size = _fill(data.data, file)
+        except OSError as error:
+            raise _unreadable(path, error) from None
     if size != facts.size:
         raise _changed(path, f"has {size} bytes", f"{facts.size}")
     return data
@@ -145,18 +153,16 @@ def create_folder(out: Path, contents: Mapping[str, bytes]) -> None:
     """Writes a new folder that appears complete or not at all; files 0644, folders 0755.
 
     Raises:
-        ArtifactError: `out` exists and is not an empty folder.
+        ArtifactError: `out` exists and is not an empty folder, or nothing can be made there.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(out)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-{os.getpid()}-", dir=out.parent))
+    partial = partial_folder(out)
     try:
         for name, data in contents.items():
             (partial / name).parent.mkdir(mode=0o755, exist_ok=True)
             _write_new(partial / name, data)
         for path in (partial, *(path for path in partial.iterdir() if path.is_dir())):
             path.chmod(0o755)
-            _sync_folder(path)
+            sync_folder(path)
         try:
             partial.rename(out)
         except OSError as error:
@@ -164,21 +170,60 @@ def create_folder(out: Path, contents: Mapping[str, bytes]) -> None:
                 f"cannot be made: {error.strerror}", where=str(out), expected="a name that does not exist yet",
                 remedy="Choose another folder, or move this one away.",
             ) from None  # fmt: skip
-        _sync_folder(out.parent)
+        sync_folder(out.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def partial_folder(out: Path) -> Path:
+    """A new folder beside `out`, to be renamed to it once it is complete.
+
+    Raises:
+        ArtifactError: it cannot be made.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(out)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-{os.getpid()}-", dir=out.parent))
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot be made: {error.strerror}", where=str(out), expected="a folder that can be written to",
+            remedy="Name another one.",
+        ) from None  # fmt: skip
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Writes `path` so that readers see the old bytes or the new ones, never a part."""
+    with written_beside(path, data) as partial:
+        partial.rename(path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """The bytes, on disk under a name of their own beside `path`, to be renamed to it; else they go."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     partial.unlink(missing_ok=True)
     try:
         _write_new(partial, data)
-        partial.rename(path)
+        yield partial
     finally:
         partial.unlink(missing_ok=True)  # there only if something failed
-    _sync_folder(path.parent)
+
+
+def read_card(folder: Path) -> bytes | None:
+    """README.md, which nobody vouches for; None: there is none.
+
+    Raises:
+        ArtifactError: it is larger than any card, or a link to a file that is not the artifact's.
+    """
+    path = folder / CARD
+    if not os.path.lexists(path):
+        return None
+    home, target = folder.resolve(), path.resolve()
+    if target.parent not in (home, home.parent.parent / "blobs"):  # where the Hub's cache has its files
+        raise ArtifactError("is a link to a file elsewhere", where=str(path), expected="a file of the artifact's own")
+    return read_file(path, max_bytes=_MOST_CARD_BYTES)
 
 
 def _remove_abandoned(out: Path) -> None:
@@ -204,10 +249,14 @@ def _size(path: Path) -> int:
     try:
         status = path.stat()
     except OSError as error:
-        raise ArtifactError(f"cannot be read: {error.strerror}", where=str(path), remedy=_RESTORE) from None
+        raise _unreadable(path, error) from None
     if not stat.S_ISREG(status.st_mode):
         raise ArtifactError("is not a regular file", where=str(path), remedy=_RESTORE)
     return status.st_size
+
+
+def _unreadable(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"cannot be read: {error.strerror}", where=str(path), remedy=_RESTORE)
 
 
 def _fill(data: memoryview, file: FileIO) -> int:
@@ -267,7 +316,8 @@ def _write_new(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Names in it are on disk before this returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

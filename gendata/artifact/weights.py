@@ -79,15 +79,16 @@ def check_header(folder: Path, weights: Weights, facts: FileFacts) -> None:
         )
 
 
-def read_weights(folder: Path, weights: Weights, facts: FileFacts, *, verify: bool) -> NDArray[np.uint8]:
+def read_weights(folder: Path, weights: Weights, facts: FileFacts) -> NDArray[np.uint8]:
     """The file's bytes (facts.size,), which `decode_weights` takes apart.
+
+    The tensors' digest is compared. Where the header is the one that `write_weights` makes, that settles every byte of
+    the file, in one pass of hashing; else the file's own hash is compared too.
 
     Args:
         folder: the artifact; `check_header` has passed.
         weights: the manifest's block.
         facts: size and hash of the file.
-        verify: compare the tensors' digest. Where the header is the one that `write_weights` makes, that settles every
-            byte of the file, in one pass of hashing; else the file's own hash is compared too.
 
     Raises:
         ArtifactError: a weight is not finite, or the file does not parse.
@@ -95,10 +96,10 @@ def read_weights(folder: Path, weights: Weights, facts: FileFacts, *, verify: bo
     """
     path = folder / WEIGHTS
     data = read_array(path, facts)
-    if verify and _payload(data, weights) is None:
+    if _payload(data, weights) is None:
         check_hash(data.data, facts, where=path)
     encoded = _split(data, weights, where=path)
-    if verify and (found := _digest(encoded)) != weights.sha256:
+    if (found := _digest(encoded)) != weights.sha256:
         check_hash(data.data, facts, where=path)  # of a damaged file this tells more
         raise IntegrityError(f"the tensors' digest is {found}", where=str(path), expected=weights.sha256)
     wild = [entry.name for entry, values in encoded if not is_finite(entry, values)]

@@ -106,7 +106,12 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     """Names between commas, or the lines of a file, which may hold commas."""
     if text is None:
         return None
-    lines = Path(text).read_text(encoding="utf-8").splitlines() if Path(text).is_file() else text.split(",")
+    try:
+        lines = Path(text).read_text(encoding="utf-8").splitlines() if Path(text).is_file() else text.split(",")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{text} is not in UTF-8", param_hint="--classes") from None
+    except OSError:  # longer than any file's name
+        lines = text.split(",")
     return tuple(line.strip() for line in lines if line.strip())
 
 

@@ -67,6 +67,8 @@ def condense(
     from gendata.checkpoint import RunFolder
 
     out = Path(out)
+    if out.name in ("", ".."):  # ".", whose run folder needs a name beside it
+        out = out.resolve()
     made = _made(out)
     job = Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
     if made:

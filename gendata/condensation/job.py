@@ -35,7 +35,7 @@ class Job:
         self.recipe = recipe
         self.source: Source = open_source(recipe.source, data_root=data_root)
         spec = self.source.spec
-        self.accelerator = Accelerator()  # its own mixed precision is one setting per process; ours is per recipe
+        self.accelerator = Accelerator()  # for its device and its processes; precision is the recipe's
         device = self.accelerator.device
         fit, validation = hold_out(self.source.split("train"))
         self.num_validation = len(validation.y)

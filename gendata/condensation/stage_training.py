@@ -136,9 +136,9 @@ class StageTraining:
         self.optimiser.zero_grad(set_to_none=True)
         bf16 = self.job.recipe.precision == "bf16"
         with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
-            losses = self.job.method.step(stage, self.done, rank=accelerator.process_index)
+            losses = self._losses()
             total = sum(losses.values(), start=next(iter(losses.values())) * 0)
-        accelerator.backward(total)
+        total.backward()  # not the accelerator's, which scales it as the environment says
         if accelerator.num_processes > 1:
             for group in self.optimiser.param_groups:
                 for parameter in group["params"]:
@@ -149,6 +149,19 @@ class StageTraining:
             self.average.update_parameters(self.module)
         self.done += 1
         return losses
+
+    def _losses(self) -> Mapping[str, torch.Tensor]:
+        """Of this step. Dropout draws from torch's global generators: keyed inside, they are afterwards as before."""
+        import torch
+
+        from gendata.methods.draws import keyed_generator
+
+        job, device = self.job, self.job.accelerator.device
+        rank = job.accelerator.process_index
+        key = keyed_generator("dropout", job.recipe.seed, self.stage.name, self.done, rank)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(key.initial_seed())
+            return job.method.step(self.stage, self.done, rank=rank)
 
 
 def _optimiser(stage: Stage, module: torch.nn.Module, opponent: torch.nn.Module | None) -> torch.optim.Optimizer:

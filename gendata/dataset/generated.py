@@ -20,6 +20,8 @@ from gendata.dataset.selection import Evenly, Picks
 from gendata.dataset.views import FreshView, FrozenView, View, check_at_least
 from gendata.errors import SpecError
 
+_MOST_SAMPLES = 2**63
+
 if TYPE_CHECKING:
     import datasets
 
@@ -116,6 +118,12 @@ class GeneratedDataset(Dataset[Any]):
             num_classes = self.artifact.spec.num_classes
             per_class = -(-num_samples // num_classes)
             picks = Evenly(num_samples, per_class * num_classes)
+        check_at_least("samples_per_class", per_class, 1)
+        if per_class * self.artifact.spec.num_classes >= _MOST_SAMPLES:
+            raise SpecError(
+                f"{per_class} samples of each of {self.artifact.spec.num_classes} classes",
+                expected="less than 2**63 in all",
+            )
         view: View = FreshView(self.artifact, samples_per_class=per_class, seed=seed)
         return self._with(view=view if picks is None else view.select(picks), soft=False)
 
@@ -208,7 +216,8 @@ class GeneratedDataset(Dataset[Any]):
     def set_epoch(self, epoch: int) -> None:
         """Moves a fresh dataset on to the samples of `epoch`; the frozen set stays as it is.
 
-        Call it before iterating. It reaches persistent workers, but not what they have fetched ahead.
+        Call it before iterating. It reaches persistent workers, but not what they have fetched ahead; and all datasets
+        that were derived from this one, or it from them, by `shard`, `select`, `with_format` and the like.
         """
         self._view.set_epoch(epoch)
 

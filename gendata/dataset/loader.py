@@ -94,6 +94,7 @@ class GeneratedLoader:
         self._check_length()
         self._num_workers, self._context, self._timeout_sec = num_workers, multiprocessing_context, timeout_sec
         self._position, self._resumed = _Position(0, 0), True
+        self._loops = 0  # that have begun
         self._supply: Supply | None = None
         self._workers: DataLoader[Any] | None = None
 
@@ -113,10 +114,12 @@ class GeneratedLoader:
 
     def __iter__(self) -> Iterator[Any]:
         position = self._begun()
+        number = self._loops
         steps = self._plan.steps(position.epoch, position.samples)
         for stop, batch in self._made(steps):
             position.samples = stop
             yield batch
+            self._check_newest(number)
         position.epoch, position.samples = position.epoch + 1, 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -173,9 +176,18 @@ class GeneratedLoader:
             )
         self._plan.check(0)
 
+    def _check_newest(self, number: int) -> None:
+        """Workers make one loop's batches at a time, and an older loop would take those of a newer one."""
+        if self._num_workers and number != self._loops:
+            raise SpecError(
+                "another loop over this loader has begun", expected="one at a time where it has workers",
+                remedy="Make a loader for each loop, or take num_workers=0.",
+            )  # fmt: skip
+
     def _begun(self) -> _Position:
         if not self._resumed and self._position.samples:  # the loop before was left early
             self._position = _Position(self._position.epoch + 1, 0)
+        self._loops += 1
         # An object of its own: an older iterator that is still used cannot move the state of a newer one.
         self._position, self._resumed = _Position(self._position.epoch, self._position.samples), False
         return self._position

@@ -92,6 +92,10 @@ class Mixture(Dataset[Any]):
         self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()
         _check_alike([part.dataset[0] for part in self.parts])
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._epoch.share_memory_()  # a copy's workers are to be reached too
+
     @property
     def epoch(self) -> int:
         """What `set_epoch` was given last."""

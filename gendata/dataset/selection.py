@@ -30,7 +30,10 @@ def picked(picks: Picks, positions: Integers) -> Integers:
     if isinstance(picks, range):
         return picks.start + picks.step * positions
     if isinstance(picks, Evenly):
-        return positions * picks.total // picks.count
+        if picks.count * picks.total < 2**63:
+            return positions * picks.total // picks.count
+        exact: Integers = (positions.astype(object) * picks.total // picks.count).astype(np.int64)
+        return exact
     chosen: Integers = picks[positions]
     return chosen
 

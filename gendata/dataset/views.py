@@ -184,6 +184,10 @@ class FreshView(View):
         self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()
         self._recent = RecentBlocks(_RECENT_BYTES)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._epoch.share_memory_()  # a copy's workers are to be reached too
+
     @property
     def epoch(self) -> int:
         return int(self._epoch)

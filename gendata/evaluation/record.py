@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import torch
 
-from gendata.artifact.amend import write_evaluations
+from gendata.artifact.amend import amending, write_evaluations
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.seals import is_sealed, key_of, sealed
 from gendata.errors import IntegrityError, SpecError
@@ -35,31 +35,32 @@ def record_report(path: str | Path, report: Report) -> list[str]:
             expected="rows of test images, once all choices are made",
             remedy="Evaluate again without --split.",
         )
-    artifact = open_artifact(path)
-    if report.artifact_id != artifact.artifact_id:
-        raise IntegrityError(
-            f"artifact_id is {artifact.artifact_id[:12]}",
-            where=str(path),
-            expected=f"{str(report.artifact_id)[:12]}, which the report is about",
-            remedy="The artifact changed while it was measured; evaluate it again.",
-        )
-    facts = artifact.manifest.source
-    if facts is not None and facts.fingerprint and report.fingerprint != facts.fingerprint:
-        raise SpecError(
-            f"the rows were measured on data of fingerprint {report.fingerprint[:12]}...",
-            where=str(path),
-            expected=f"{facts.fingerprint[:12]}..., the data that the artifact was made from",
-            remedy="Keep such rows apart: report.to_json().",
-        )
-    new = [
-        sealed({**_told(msgspec.to_builtins(row)), **_circumstances(report)}, artifact_id=artifact.artifact_id)
-        for row in report.rows
-    ]
-    rows = {key_of(row): row for row in artifact.evaluations()}  # a row measured again keeps its place
-    left = [row for row in new if _is_of_more(rows.get(key_of(row)), row, artifact)]
-    rows |= {key_of(row): row for row in new if row not in left}
-    write_evaluations(path, list(rows.values()))
-    return [f"{row['row']} {row['mode']}" for row in left]
+    with amending(path):
+        artifact = open_artifact(path)
+        if report.artifact_id != artifact.artifact_id:
+            raise IntegrityError(
+                f"artifact_id is {artifact.artifact_id[:12]}",
+                where=str(path),
+                expected=f"{str(report.artifact_id)[:12]}, which the report is about",
+                remedy="The artifact changed while it was measured; evaluate it again.",
+            )
+        facts = artifact.manifest.source
+        if facts is not None and facts.fingerprint and report.fingerprint != facts.fingerprint:
+            raise SpecError(
+                f"the rows were measured on data of fingerprint {report.fingerprint[:12]}...",
+                where=str(path),
+                expected=f"{facts.fingerprint[:12]}..., the data that the artifact was made from",
+                remedy="Keep such rows apart: report.to_json().",
+            )
+        new = [
+            sealed({**_told(msgspec.to_builtins(row)), **_circumstances(report)}, artifact_id=artifact.artifact_id)
+            for row in report.rows
+        ]
+        rows = {key_of(row): row for row in artifact.evaluations()}  # a row measured again keeps its place
+        left = [row for row in new if _is_of_more(rows.get(key_of(row)), row, artifact)]
+        rows |= {key_of(row): row for row in new if row not in left}
+        write_evaluations(path, list(rows.values()))
+        return [f"{row['row']} {row['mode']}" for row in left]
 
 
 def _is_of_more(old: Mapping[str, Any] | None, new: Mapping[str, Any], artifact: CondensedArtifact) -> bool:
@@ -81,17 +82,18 @@ def adopt_rows(path: str | Path, other: CondensedArtifact) -> int:
     Returns:
         How many rows were added.
     """
-    artifact = open_artifact(path)
-    rows = artifact.evaluations()
-    present = {key_of(row) for row in rows}
-    adopted = [
-        sealed(_adopted(row, artifact), artifact_id=artifact.artifact_id)
-        for row in other.evaluations()
-        if key_of(row) not in present and is_sealed(row, other) and _fits(row, artifact, other)
-    ]
-    if adopted:
-        write_evaluations(path, [*rows, *adopted])
-    return len(adopted)
+    with amending(path):
+        artifact = open_artifact(path)
+        rows = artifact.evaluations()
+        present = {key_of(row) for row in rows}
+        adopted = [
+            sealed(_adopted(row, artifact), artifact_id=artifact.artifact_id)
+            for row in other.evaluations()
+            if key_of(row) not in present and is_sealed(row, other) and _fits(row, artifact, other)
+        ]
+        if adopted:
+            write_evaluations(path, [*rows, *adopted])
+        return len(adopted)
 
 
 def _adopted(row: Mapping[str, Any], artifact: CondensedArtifact) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,8 @@ def normalisation_of(
     if (wanted.mean is None) != (wanted.std is None):
         raise SpecError("--mean and --std go together", where=where, expected="both, a number per channel")
     if wanted.mean is not None and wanted.std is not None:
+        if not all(map(math.isfinite, (*wanted.mean, *wanted.std))):
+            raise SpecError(f"mean {wanted.mean} and deviation {wanted.std}", where=where, expected="finite numbers")
         normalisation: Normalisation | None = Normalisation(mean=wanted.mean, std=wanted.std)
     else:
         normalisation = _published(published, name, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,6 +167,8 @@ def _shared(
 
 def _training(found: float | None, wanted: Wanted) -> Training | None:
     lr = found if wanted.lr is None else wanted.lr
+    if lr is not None and not 0 < lr < math.inf:
+        raise SpecError(f"the learned rate is {lr}", expected="a finite number above 0", remedy="Give it: --lr 0.01.")
     return None if lr is None else Training(lr=lr)
 
 

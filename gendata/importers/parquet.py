@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gendata.errors import SourceError, SpecError
+from gendata.errors import GendataError, SourceError, SpecError
 from gendata.importers.layout import Files, ImageSet, Layout
 from gendata.importers.wanted import Wanted
 from gendata.sources.images import ImageOptions, ImageStack
@@ -35,6 +35,12 @@ class Parquet(Layout):
             raise SourceError("holds no parquet file", where=str(files.path), expected="NAME.parquet")
         tables = [_opened(path) for path in parts]
         image, label = _columns(tables[0], parts[0])
+        for table, path in zip(tables[1:], parts[1:], strict=True):
+            if (others := _columns(table, path)) != (image, label):
+                raise SourceError(
+                    f"has its images and labels in the columns {', '.join(others)}", where=str(path),
+                    expected=f"{image}, {label}, as {parts[0].name}",
+                )  # fmt: skip
         stack = ImageStack(ImageOptions(resize=wanted.resize), channels=None, where=str(files.path))
         values = [
             value
@@ -97,7 +103,9 @@ def _read(table: Any, image: str, label: str, stack: ImageStack, path: Path) -> 
                 stack.add(data, name=f"row {row}")
                 yield value
                 row += 1
-    except OSError as error:
+    except GendataError:
+        raise
+    except (OSError, ValueError) as error:  # pyarrow's errors are kinds of these
         raise SourceError(f"is damaged ({str(error)[:200]})", where=str(path)) from None
 
 

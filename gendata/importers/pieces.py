@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def soft_labels(value: Any, count: int, where: Path | str) -> Tensor:
 
 
 def number(value: Any, where: Path | str) -> float:
-    """A single number, in a tensor or not.
+    """A single finite number, in a tensor or not.
 
     Raises:
         SourceError: something else.
@@ -67,6 +68,8 @@ def number(value: Any, where: Path | str) -> float:
         value = value.item()
     if not isinstance(value, (int, float)):
         raise SourceError(f"holds {_told(value)}", where=str(where), expected="one number")
+    if not math.isfinite(value):
+        raise SourceError(f"holds {value}", where=str(where), expected="a finite number")
     return float(value)
 
 

@@ -42,7 +42,10 @@ class LatentLaw(nn.Module, ABC):
         """
 
     def prepare(self) -> None:
-        """Derives what follows from the learned tensors; called once after they are loaded or changed."""
+        """Derives what follows from the learned tensors; called after they are loaded or fitted.
+
+        Training that moves them goes on with what was derived when it began.
+        """
 
     def __call__(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
         z: Tensor = super().__call__(uniforms, normals, y, slot)

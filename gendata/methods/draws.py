@@ -49,7 +49,8 @@ class ClassDraws:
 def draw_latents(
     law: LatentLaw, y: Tensor, *, seed: int, stream: str, step: int, forward: Callable[..., Tensor] | None = None
 ) -> Tensor:
-    """Latents (N, dim) for labels (N,), through the law that the artifact will be sampled with.
+    """Latents (N, dim) for labels (N,), through the law that the artifact will be sampled with. (A codebook's codes mix
+    with the neighbours that they had when they were fitted; of the stored ones, which have moved, some have others.)
 
     Args:
         forward: called in the law's place with what the law takes; None: the law.

@@ -15,7 +15,8 @@ class Encoder(nn.Module):
 
     def __init__(self, *, spec: SampleSpec, dim: int, width: int = 32) -> None:
         super().__init__()
-        num_levels = max(1, math.ceil(math.log2(max(spec.height, spec.width) / 8)))
+        longer, shorter = max(spec.height, spec.width), min(spec.height, spec.width)
+        num_levels = max(1, min(math.ceil(math.log2(longer / 8)), int(math.log2(shorter))))
         layers: list[nn.Module] = []
         channels = spec.channels
         for level in range(num_levels):

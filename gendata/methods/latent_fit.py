@@ -74,7 +74,8 @@ def _fit_codes(
     if weights is not None:
         rng = keyed_generator(seed, "weighted", c)
         picks = torch.multinomial(weights[rows].cpu(), len(rows), replacement=True, generator=rng)
-        rows = rows[picks.to(rows.device)]
+        if len(picks.unique()) >= law.config.codes:  # else a sample would be encoded several times
+            rows = rows[picks.to(rows.device)]
     points = mean[rows]
     centres, assigned = k_means(points, law.config.codes, keyed_generator(seed, "k-means", c))
     nearest = nearest_members(points, centres, assigned)

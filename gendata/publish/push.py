@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.card import card_block, render_card
 from gendata.artifact.front_matter import Readme
-from gendata.artifact.layout import CARD
+from gendata.artifact.layout import CARD, read_card
 from gendata.artifact.metadata import metadata_of
 from gendata.errors import HubError
 from gendata.fetch import hub_api
@@ -193,8 +193,8 @@ def _card(staged: Staged, head: Head, *, repo: str, where: str) -> str:
     """README.md: our part in somebody's own text, if there is some in the repository, else in the artifact's folder."""
     rows, folder = staged.artifact.evaluations(), staged.artifact.path
     text = head.readme
-    if text is None and (folder / CARD).is_file():
-        data, where = (folder / CARD).read_bytes(), str(folder / CARD)
+    if text is None and (data := read_card(folder)) is not None:
+        where = str(folder / CARD)
         text = "" if data == render_card(staged.artifact.manifest, rows) else data.decode("utf-8", errors="replace")
     readme = Readme(text or "", where=where)
     metadata = metadata_of(staged.manifest, staged.table, readme.metadata)

@@ -84,14 +84,19 @@ class ImageFolder(DecodedSource):
 
 def _subfolders(folder: Path) -> list[str]:
     names = [entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    for name in names:
+        if name.encode(errors="replace").decode() != name:  # bytes of another encoding
+            raise SourceError(
+                f"a class folder is called {name!r}", where=str(folder), expected="a name in UTF-8",
+                remedy="Rename it.",
+            )  # fmt: skip
     return sorted(names, key=_natural)
 
 
 def _image_files(folder: Path) -> list[Path]:
-    files = (
-        f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and not f.name.startswith(".") and f.is_file()
-    )
-    return sorted(files, key=lambda file: _natural(file.relative_to(folder).as_posix()))
+    files = (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
+    shown = (f for f in files if not any(part.startswith(".") for part in f.relative_to(folder).parts))
+    return sorted(shown, key=lambda file: _natural(file.relative_to(folder).as_posix()))
 
 
 def _natural(text: str) -> tuple[list[tuple[int, str]], str]:

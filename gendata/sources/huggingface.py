@@ -128,6 +128,11 @@ class HuggingFace(DecodedSource):
         feature = self._table("train").features[column]
         if names := getattr(feature, "names", None):
             return list(range(len(names)))
+        if type(feature).__name__ != "Value":
+            raise SourceError(
+                f"labels are a {type(feature).__name__} each", where=f"{self.name}: column {column}",
+                expected="one number or text", remedy="Name another column: source.options.label=COLUMN.",
+            )  # fmt: skip
         values = self._table("train").unique(column)
         kinds = {type(value) for value in values}
         if kinds not in ({int}, {str}, {bool}):

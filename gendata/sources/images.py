@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,17 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _MAX_SIDE = 4096
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _NAMED_FAULTS = 10  # unreadable files that the message lists
+
+_ORIENTATION = 0x0112  # of EXIF
+_TURNS: dict[object, Image.Transpose] = {  # that make an image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 _log = logging.getLogger(__name__)
 
@@ -127,8 +139,16 @@ def _open(file: bytes | Path) -> Image.Image:
             if image.width * image.height > _MAX_FILE_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {_MAX_FILE_PIXELS} are read")
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return image
+            turn = _TURNS.get(_orientation(image))
+            return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> object:
+    """As EXIF has it; odd metadata are no fault of the pixels. `ImageOps.exif_transpose` would write all of it anew."""
+    try:
+        return image.getexif().get(_ORIENTATION)
+    except (struct.error, SyntaxError, TypeError, KeyError, ValueError, OSError):
+        return None
 
 
 def _read(path: Path) -> bytes:

@@ -14,10 +14,11 @@ def download_folder() -> Path:
     return cache_folder("data")
 
 
-def find_folder(files: Iterable[str], *, name: str, root: Path | None, inner: str) -> Path | None:
-    """The first folder that holds all `files` (or their .gz): <root>/<name>, <root>, then where downloads are kept.
+def find_folder(files: Iterable[str], *, name: str, root: Path | None, inner: str, gzipped: bool = True) -> Path | None:
+    """The first folder that holds all `files`: <root>/<name>, <root>, then where downloads are kept.
 
     Args:
+        gzipped: whether a file's .gz does as well.
         inner: path inside such a folder where torchvision, or the published archive, puts the files.
     """
     bases = [root / name] if root else []
@@ -26,7 +27,7 @@ def find_folder(files: Iterable[str], *, name: str, root: Path | None, inner: st
     bases.append(download_folder())
     for base in bases:
         for folder in (base, base / inner):
-            if all(present(folder / file) for file in files):
+            if all(present(folder / file) if gzipped else (folder / file).is_file() for file in files):
                 return folder
     return None
 

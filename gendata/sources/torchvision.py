@@ -43,12 +43,15 @@ class _Known(Source):
     """A data set with a fixed spec, in a folder found or filled."""
 
     Config = Config
-    files: ClassVar[tuple[str, ...]]  # all needed; each may be gzipped
+    files: ClassVar[tuple[str, ...]]  # all needed
+    gzipped: ClassVar[bool] = False  # whether each may be
     inner: ClassVar[str]  # where torchvision, or the archive, puts them inside a root
 
     def _folder(self) -> Path:
         """The folder with `files`; downloads them if they are nowhere on this machine."""
-        find = partial(find_folder, self.files, name=self.name, root=self.data_root, inner=self.inner)
+        find = partial(
+            find_folder, self.files, name=self.name, root=self.data_root, inner=self.inner, gzipped=self.gzipped
+        )
         folder = find()
         if folder is None:
             download(self.name, self._fetch, files=self.files, root=self.data_root)
@@ -65,6 +68,7 @@ class _IdxFamily(_Known):
     """28 x 28 grey images in four idx files."""
 
     files = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+    gzipped = True
     torchvision_class: ClassVar[str]
 
     def _read(self, name: str) -> Split:

@@ -64,16 +64,21 @@ class Walker:
         if num_noise:  # a mean of two noises is less of it, and texture would fade half way
             z[:, -num_noise:] = ends[0, -num_noise:]
         y = torch.where(shares < 0.5, start.label, stop.label)
-        # One call holds all frames; a pixel may differ by one step from the sample of a sheet.
-        with self._lock, self._blended(start.label, stop.label, shares):
-            dtype = self.artifact.sample_dtype
-            return self.artifact.to_pictures(render(self._generator, z, y, micro_batch=NUM_FRAMES, dtype=dtype))
+        size, dtype = min(NUM_FRAMES, self.artifact.manifest.sampling.micro_batch), self.artifact.sample_dtype
+        frames = []
+        for some in torch.arange(NUM_FRAMES).split(
+            size
+        ):  # no more at once than the artifact was found to have room for
+            with self._lock, self._blended(start.label, stop.label, shares[some]):
+                frames.append(render(self._generator, z[some], y[some], micro_batch=size, dtype=dtype))
+        return self.artifact.to_pictures(torch.cat(frames))
 
     @contextmanager
     def _blended(self, start: int, stop: int, shares: Tensor) -> Iterator[Generator]:
         def blend(table: nn.Module, _: object, output: Tensor) -> Tensor:
             assert isinstance(table, nn.Embedding)
-            mixed = torch.lerp(table.weight[start], table.weight[stop], shares[:, None])
+            padding = shares[-1:].expand(len(output) - len(shares))  # as `render` fills up a batch
+            mixed = torch.lerp(table.weight[start], table.weight[stop], torch.cat([shares, padding])[:, None])
             return mixed.to(output.dtype)
 
         hooks = [table.register_forward_hook(blend) for table in self._tables]

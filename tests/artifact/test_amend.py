@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
-from gendata.artifact import layout
+from gendata.artifact import amend, layout
 from gendata.artifact.amend import annotate, write_evaluations
 from gendata.artifact.artifact import open_artifact, save_artifact
 from gendata.errors import ArtifactError
@@ -39,27 +44,69 @@ def test_rows_that_are_not_plain_finite_data_are_refused(artifact, row):
     assert open_artifact(artifact.path).evaluations() == []
 
 
-def test_killed_between_any_two_writes_the_folder_still_verifies(artifact, monkeypatch):
+@pytest.mark.parametrize("card", [True, False])
+def test_killed_between_any_two_changes_the_folder_still_verifies(artifact, monkeypatch, card):
     write_evaluations(artifact.path, ROWS)
-    replace, done = layout.replace_file, []
+    if not card:
+        (artifact.path / "README.md").write_text("my words")
+    rename, done = Path.rename, []
 
     def killed_after(count):
-        def write(path, data):
+        def change(self, target):
             if len(done) == count:
                 raise KeyboardInterrupt
-            done.append(path.name)
-            replace(path, data)
+            done.append(self.name)
+            return rename(self, target)
 
-        return write
+        return change
 
-    for count in range(3):
+    for count in range(3 if card else 2):
         done.clear()
-        monkeypatch.setattr(layout, "replace_file", killed_after(count))
+        monkeypatch.setattr(Path, "rename", killed_after(count))
         with pytest.raises(KeyboardInterrupt):
             write_evaluations(artifact.path, [*ROWS, {"row": str(count)}])
-        monkeypatch.setattr(layout, "replace_file", replace)
+        monkeypatch.setattr(Path, "rename", rename)
         open_artifact(artifact.path)
         write_evaluations(artifact.path, ROWS)
+
+
+@pytest.mark.parametrize("fits", [0, 1])
+def test_on_a_full_disk_the_rows_of_before_stay(artifact, monkeypatch, fits):
+    write_evaluations(artifact.path, ROWS)
+    before, write, done = open_artifact(artifact.path).evaluations(), layout._write_new, []
+
+    def full(path, data):
+        if len(done) == fits:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done.append(path)
+        write(path, data)
+
+    monkeypatch.setattr(layout, "_write_new", full)
+    with pytest.raises(OSError, match="No space"):
+        write_evaluations(artifact.path, [])
+    assert open_artifact(artifact.path).evaluations() == before
+    assert not [path for path in artifact.path.iterdir() if "partial" in path.name]
+
+
+def test_two_processes_that_add_rows_both_keep_theirs(artifact):
+    script = (
+        "import sys, time\n"
+        "from gendata.artifact.amend import amending, write_evaluations\n"
+        "from gendata.artifact.artifact import open_artifact\n"
+        "with amending(sys.argv[1]):\n"
+        "    rows = open_artifact(sys.argv[1]).evaluations()\n"
+        "    time.sleep(0.5)\n"
+        "    write_evaluations(sys.argv[1], [*rows, {'row': sys.argv[2]}])\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", script, artifact.path, name]) for name in "ab"]
+    assert [process.wait() for process in running] == [0, 0]
+    assert {row["row"] for row in open_artifact(artifact.path).evaluations()} == {"a", "b"}
+
+
+def test_whoever_waits_too_long_for_another_is_told(artifact, monkeypatch):
+    monkeypatch.setattr(amend, "_PATIENCE_SEC", 0.1)
+    with amend.amending(artifact.path), pytest.raises(ArtifactError, match="another process is changing it"):
+        annotate(artifact.path, license="MIT")
 
 
 def test_licence_citation_and_source_can_be_stated_later(artifact):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gendata.artifact.canonical import canonical, parse_json, pretty, sha256_of
+from gendata.errors import ArtifactError
 
 VALUE = {
     "b": [1, 2.5, 1e-5, 10**20],
@@ -33,3 +34,10 @@ def test_what_is_stored_has_short_lines_where_it_can():
 def test_numbers_that_json_does_not_have_are_refused(value):
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical(value)
+
+
+def test_what_is_nested_beyond_use_is_refused():
+    deep = b"[" * 65 + b"]" * 65
+    assert parse_json(deep[1:-1], where="here")
+    with pytest.raises(ArtifactError, match="nested deeper than 64"):
+        parse_json(b"[" * 66 + b"]" * 66, where="here")

@@ -13,6 +13,7 @@ import gendata
 from gendata.artifact.amend import annotate, write_evaluations
 from gendata.artifact.artifact import save_artifact
 from gendata.artifact.card import CARD_BEGIN, CARD_END, render_card
+from gendata.artifact.card_rows import read_rows
 from gendata.artifact.manifest import CondensedOn
 from gendata.artifact.seals import sealed
 from gendata.spec import SourceFacts
@@ -276,3 +277,9 @@ def test_hard_labels_of_an_artifact_with_soft_ones_are_asked_for(make_draft, tmp
     ]
     commands = re.findall(r"--runs \d+(.*) \\\n +--rows (.*)", render_card(artifact.manifest, rows).decode())
     assert commands == [("", "frozen,random-real"), (" --labels hard", "frozen")]
+
+
+@pytest.mark.parametrize("mean", [10**400, -(10**400), 1e300, True, "1", None])
+def test_a_number_that_is_none_counts_as_not_said(mean):
+    (row,) = read_rows([{"row": "artifact", "mode": "frozen(1)", "mean": mean}], artifact_id="0" * 64)
+    assert row.mean is None and row.accuracy == "?"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from gendata.artifact.artifact import open_artifact
 from gendata.dataset.cache import clear_cache, list_cache
 from gendata.dataset.generated import GeneratedDataset
+from gendata.errors import IntegrityError
 
 
 @pytest.fixture
@@ -154,3 +156,14 @@ def test_a_pickle_carries_no_pixels_whether_cached_or_not(artifact, cache):
         assert len(pickle.dumps(frozen)) < 4096
         frozen[:]
     assert np.array_equal(pickle.loads(pickle.dumps(frozen))[:][0], frozen[:][0])
+
+
+def test_weights_that_nobody_verified_never_fill_the_cache(artifact, cache, tmp_path):
+    copy = shutil.copytree(artifact.path, tmp_path / "copy")
+    path = copy / "generator.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="sha256"):
+        GeneratedDataset(open_artifact(copy, verify="none"))[:]
+    assert not list(cache.rglob("*.frozen"))

@@ -349,3 +349,18 @@ def test_workers_feed_cuda(dataset):
     one = joined(dataset.loader(batch_size=9, device="cuda", num_workers=2, timeout_sec=120))
     other = joined(dataset.loader(batch_size=9))
     assert torch.equal(one[0].cpu(), other[0]) and torch.equal(one[1].cpu(), other[1])
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_loop_that_goes_on_takes_nothing_from_a_newer_one(frozen, num_workers):
+    loader = frozen.loader(batch_size=4, shuffle=False, num_workers=num_workers)
+    older = iter(loader)
+    next(older)
+    newer = iter(loader)
+    first = next(newer)
+    if num_workers:
+        with pytest.raises(SpecError, match="another loop over this loader has begun"):
+            next(older)
+    else:
+        next(older)
+    assert torch.equal(joined([first, *newer])[0], frozen[:][0])

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from gendata.dataset.batch import collate
-from gendata.dataset.selection import Evenly, all_of, narrowed
+from gendata.dataset.selection import Evenly, all_of, narrowed, picked
 from gendata.errors import SpecError
 
 
@@ -118,3 +118,13 @@ def test_even_picks_are_spread():
     assert all_of(Evenly(3, 9)).tolist() == [0, 3, 6]
     assert all_of(Evenly(4, 4)).tolist() == [0, 1, 2, 3]
     assert all_of(narrowed(Evenly(3, 9), range(2, -1, -1))).tolist() == [6, 3, 0]
+
+
+@pytest.mark.parametrize("num_samples", [4_000_000_005, 6_000_000_005, 2**62 + 1])
+def test_epochs_without_end_have_samples_of_their_own_everywhere(frozen, num_samples):
+    picks = Evenly(num_samples, -(-num_samples // 4) * 4)
+    positions = np.array([0, 1, num_samples // 2, num_samples - 2, num_samples - 1])
+    assert picked(picks, positions).tolist() == [
+        position * picks.total // picks.count for position in positions.tolist()
+    ]
+    assert frozen.fresh(num_samples=num_samples)[num_samples - 1][1] == 3

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
+import gendata
 from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import SpecError
 
@@ -112,3 +117,21 @@ def test_reading_fresh_samples_one_by_one_generates_each_micro_batch_once(frozen
     for index in np.random.default_rng(0).permutation(40).tolist():
         fresh[index]
     assert sorted(made) == [8, 16, 16]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda ds: pickle.loads(pickle.dumps(ds))])
+def test_set_epoch_reaches_the_persistent_workers_of_a_copy(frozen, copied):
+    fresh = copied(frozen.fresh(seed=3))
+    mixture = copied(gendata.mix([(fresh, 1.0)]))
+    for ds in (fresh, mixture):
+        loader = DataLoader(ds, batch_size=40, num_workers=1, persistent_workers=True, multiprocessing_context="fork")
+        epochs = []
+        for epoch in range(2):
+            ds.set_epoch(epoch)
+            epochs.append(next(iter(loader))[0])
+        assert not torch.equal(*epochs)
+
+
+def test_more_samples_than_an_index_counts_are_refused(frozen):
+    with pytest.raises(SpecError, match=r"expected less than 2\*\*63 in all"):
+        frozen.fresh(samples_per_class=2**61)

@@ -15,6 +15,7 @@ from huggingface_hub import constants
 import gendata
 from gendata.artifact.amend import annotate
 from gendata.artifact.card import render_card
+from gendata.artifact.copying import copy_artifact
 from gendata.errors import ArtifactError, HubError
 from gendata.fetch import pull_artifact
 from gendata.publish.push import Publication, push_to_hub
@@ -319,3 +320,16 @@ def test_uploads_go_through_xet_where_the_client_has_it(
     assert (load("org/digits").artifact.path / "generator.safetensors").read_bytes() == (
         artifact / "generator.safetensors"
     ).read_bytes()
+
+
+def test_a_card_that_leads_to_a_file_elsewhere_is_not_published(
+    push: Callable[..., Publication], artifact: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("key")
+    (artifact / "README.md").unlink()
+    (artifact / "README.md").symlink_to(tmp_path / "secret")
+    with pytest.raises(ArtifactError, match=r"README\.md: is a link to a file elsewhere"):
+        push()
+    with pytest.raises(ArtifactError, match="is a link to a file elsewhere"):
+        copy_artifact(gendata.open_artifact(artifact), tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()

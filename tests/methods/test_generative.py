@@ -18,12 +18,14 @@ from gendata.condensation.job import Job
 from gendata.condensation.stage_training import StageTraining
 from gendata.dataset.generated import GeneratedDataset
 from gendata.errors import ArtifactError, RecipeError, SpecError
+from gendata.methods.encoder import Encoder
 from gendata.methods.generative import _windows
 from gendata.methods.quantised import StepWeights
 from gendata.networks import build_network
 from gendata.recipe import Choice, Recipe, load_recipe
 from gendata.registry import LOSSES, METHODS
 from gendata.sources.source import open_source
+from gendata.spec import SampleSpec
 
 
 @pytest.mark.parametrize(
@@ -618,3 +620,21 @@ def test_a_term_that_cannot_be_had_is_refused_before_anything_is_trained(
 def test_a_network_that_pools_its_last_maps_embeds_too(tmp_path: Path, network: str) -> None:
     recipe = refined(network=network, feature_weight=0.0, reconstruct_steps=2, refine_steps=1, steps=2)
     assert condensation.condense(recipe, out=tmp_path / "made").spec.num_classes == 10
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 64), (32, 320), (80, 8), (28, 28)])
+def test_the_encoder_takes_images_of_any_shape(height: int, width: int) -> None:
+    spec = SampleSpec(channels=1, height=height, width=width, classes=("a", "b"))
+    mean, log_var = Encoder(spec=spec, dim=3, width=4)(torch.zeros(2, 1, height, width), torch.tensor([0, 1]))
+    assert mean.shape == log_var.shape == (2, 3)
+
+
+def test_a_step_of_a_network_with_dropout_is_the_same_whenever_it_is_taken(tmp_path: Path) -> None:
+    options = {"network": "vit-p4-d16-l1-h1", "feature_weight": 0.0, "networks": 1, "network_ages": [3]}
+    recipe = refined(**options, reconstruct_steps=2, refine_steps=1, steps=1)
+    first = condensation.condense(recipe, out=tmp_path / "first")
+    torch.rand(3)  # whatever else drew from the global generator
+    before = torch.get_rng_state()
+    again = condensation.condense(recipe, out=tmp_path / "again")
+    assert again.artifact_id == first.artifact_id
+    assert torch.equal(torch.get_rng_state(), before)

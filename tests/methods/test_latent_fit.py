@@ -67,3 +67,13 @@ def test_a_group_that_is_like_its_class_comes_first() -> None:
     for c in range(2):
         away = [(codes[c, :3].mean(0) - codes[c].mean(0)).norm() for codes in (covering, grouped)]
         assert away[1] < away[0]
+
+
+def test_no_sample_is_encoded_twice_where_the_weights_would_leave_too_few() -> None:
+    law = Codebook(CodebookConfig(dim=2, codes=30, neighbours=2), num_classes=1)
+    mean = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    weights = torch.ones(40)
+    weights[:3] = 50
+    y = torch.zeros(40, dtype=torch.int64)
+    rows = fit_law(law, mean, torch.full_like(mean, 0.1), y, seed=0, codes_from="samples", group=0, weights=weights)
+    assert rows is not None and len(rows[0].unique()) == 30

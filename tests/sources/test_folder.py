@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -230,3 +231,18 @@ def test_a_wrong_layout_says_what_is_missing(tmp_path: Path, present: list[str],
 def test_wrong_options_are_refused_with_their_value(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=r"source\.options"):
         _open(tmp_path, **options)
+
+
+def test_files_of_hidden_folders_are_passed_over(tmp_path: Path) -> None:
+    _fill(tmp_path / "train")
+    _fill(tmp_path / "test")
+    before = _open(tmp_path).fingerprint
+    _write(tmp_path / "train" / "cat" / ".ipynb_checkpoints" / "0-checkpoint.png", 0)
+    assert _open(tmp_path).fingerprint == before
+
+
+def test_a_class_folder_that_is_not_called_in_utf_8_is_refused(tmp_path: Path) -> None:
+    _fill(tmp_path / "train", classes=("cat", os.fsdecode(b"caf\xe9")))
+    _fill(tmp_path / "test", classes=("cat", os.fsdecode(b"caf\xe9")))
+    with pytest.raises(SourceError, match=r"caf.*expected a name in UTF-8"):
+        _open(tmp_path).split("train")

@@ -294,3 +294,9 @@ def test_tiny_imagenet_reads_from_its_parquet_folder(tmp_path: Path) -> None:
     source = open_source(Choice(name="tiny-imagenet"), data_root=tmp_path)
     assert source.spec.shape == (3, 64, 64) and source.spec.classes[0] == "n01443537"
     assert source.split("train").y.bincount().tolist() == source.split("test").y.bincount().tolist() == [50] * 200
+
+
+def test_several_labels_of_an_image_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    _write(tmp_path / "d", "train", _rows([[0], [0, 1]]))
+    with pytest.raises(SourceError, match=r"labels are a \w+ each(.|\n)*source\.options\.label=COLUMN"):
+        _open(tmp_path / "d").split("train")

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gendata.errors import SourceError
 from gendata.sources import images, memory
@@ -55,3 +57,29 @@ def test_the_bound_on_pixels_is_checked_with_every_image(monkeypatch: pytest.Mon
         stack.add(_encoded("PNG"), name="x")
     with pytest.raises(SourceError, match="3 images of 4 x 4 x 3"):
         stack.add(_encoded("PNG"), name="x")
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8, 9])
+def test_images_stand_upright_as_their_exif_says(orientation: int) -> None:
+    image = Image.new("RGB", (6, 4), (9, 0, 0))
+    image.putpixel((1, 0), (200, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    image.save(file, "PNG", exif=exif)
+    wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(file.getvalue()))))
+    stack = _stack()
+    stack.add(file.getvalue(), name="x")
+    assert (stack.finish()[0].transpose(1, 2, 0) == wanted).all()
+
+
+@pytest.mark.parametrize(("tag", "kind", "value"), [(256, 7, b"\x01\x02"), (282, 2, b"72dpi\0")])
+def test_odd_metadata_beside_an_orientation_are_no_fault_of_the_pixels(tag: int, kind: int, value: bytes) -> None:
+    entries = sorted([(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (tag, kind, len(value), value.ljust(4, b"\0")[:4])])
+    body = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + body + b"\0" * 4
+    file = io.BytesIO()
+    Image.new("RGB", (6, 4), (9, 0, 0)).save(file, "JPEG", exif=exif)
+    stack = _stack()
+    stack.add(file.getvalue(), name="x")
+    assert stack.finish().shape == (1, 3, 6, 4)

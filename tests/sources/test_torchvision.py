@@ -11,6 +11,7 @@ import torch
 
 from gendata.errors import MissingExtraError, SourceError
 from gendata.recipe import Choice
+from gendata.sources.locations import find_folder
 from gendata.sources.source import Source, open_source
 from gendata.sources.torchvision import Cifar10, Cifar100
 
@@ -195,3 +196,10 @@ def test_a_local_copy_of_fashion_mnist_is_the_published_one() -> None:
     assert source.fingerprint == "b024ba75e566e54620fbbe97288aea9b1fdd39fe362fc92703d19c6170555d6a"
     assert torch.equal(source.split("train").y[:5], torch.tensor([9, 0, 0, 3, 0]))
     assert source.facts().license == "MIT" and str(LOCAL_DATA) not in str(source.facts())
+
+
+def test_files_that_only_others_may_gzip_are_not_found_gzipped(tmp_path: Path) -> None:
+    (tmp_path / "a.bin.gz").write_bytes(b"")
+    how = {"name": "x", "root": tmp_path, "inner": "in"}
+    assert find_folder(["a.bin"], **how) == tmp_path  # type: ignore[arg-type]
+    assert find_folder(["a.bin"], gzipped=False, **how) is None  # type: ignore[arg-type]
