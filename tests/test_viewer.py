@@ -121,6 +121,15 @@ def test_a_walk_ends_at_the_samples_it_joins(artifact: CondensedArtifact) -> Non
     assert (steps > 0).all() and steps.max() < (frames[-1] - frames[0]).abs().float().mean()
 
 
+def test_a_walk_takes_no_more_images_at_once_than_the_artifact_says(
+    artifact: CondensedArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walker, sizes = walks.Walker(artifact), []
+    walker._generator.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    frames = walker.frames(walks.End(0, 5), walks.End(3, 6))
+    assert sizes and max(sizes) == artifact.manifest.sampling.micro_batch < walks.NUM_FRAMES == len(frames)
+
+
 def test_a_walk_leaves_the_artifacts_generator_alone(artifact: CondensedArtifact) -> None:
     before, _ = artifact.frozen_images()
     walks.Walker(artifact).frames(walks.End(0, 0), walks.End(1, 1))

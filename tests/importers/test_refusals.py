@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 
 from gendata.artifact.artifact import open_artifact
-from gendata.errors import SourceError, SpecError
+from gendata.errors import GendataError, SourceError, SpecError
 
-from .conftest import class_major, floats, write_dc
+from .conftest import class_major, floats, write_dc, write_folders, write_mtt
 
 
 @pytest.fixture
@@ -172,3 +174,43 @@ def test_float16_halves_what_is_stored(imported, dc):
 def test_words_and_numbers_that_make_no_sense_are_refused(imported, tmp_path, said, message):
     with pytest.raises(SpecError, match=message):
         imported(tmp_path, **said)
+
+
+@pytest.mark.parametrize("lr", [float("nan"), float("inf"), -0.5])
+def test_a_learned_rate_that_is_none_is_refused(imported, tmp_path, lr):
+    with pytest.raises((SourceError, SpecError), match=r"finite number"):
+        imported(write_mtt(tmp_path / "CIFAR10", lr=lr), space="normalised")
+
+
+def test_statistics_that_are_no_numbers_are_refused(imported, tmp_path):
+    with pytest.raises(SpecError, match="expected finite numbers"):
+        imported(write_dc(tmp_path / "x.pt", sets=1), mean=(float("nan"),), std=(1.0,))
+
+
+def test_parts_of_one_parquet_set_have_the_same_columns(imported, tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    image = {"bytes": (write_folders(tmp_path / "set") / "a" / "0.png").read_bytes(), "path": None}
+    for number, label in enumerate(("label", "labels")):
+        pq.write_table(pa.table({"image": [image], label: [number]}), tmp_path / f"train-{number}.parquet")
+    with pytest.raises(SourceError, match=r"in the columns image, labels; expected image, label, as train-0"):
+        imported(tmp_path)
+
+
+def test_damaged_parquet_is_told_whatever_is_damaged(imported, tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    image = {"bytes": (write_folders(tmp_path / "set") / "a" / "0.png").read_bytes(), "path": None}
+    pq.write_table(pa.table({"image": [image] * 6, "label": [0, 0, 1, 1, 2, 2]}), tmp_path / "x.parquet")
+    sound = (tmp_path / "x.parquet").read_bytes()
+    for place in range(4, len(sound) - 8, max(1, len(sound) // 60)):
+        (tmp_path / "y.parquet").write_bytes(sound[:place] + bytes([sound[place] ^ 255]) + sound[place + 1 :])
+        with contextlib.suppress(GendataError):
+            imported(tmp_path / "y.parquet")
+
+
+def test_names_of_many_classes_may_be_listed(command, tmp_path):
+    names = ",".join(f"class_{number}" for number in range(100))
+    told = command("import", write_dc(tmp_path / "x.pt", sets=1), "--out", tmp_path / "out", "--classes", names)
+    assert told.code == 2 and "File name too long" not in told.err
+    (tmp_path / "names.txt").write_bytes(b"caf\xe9")
+    told = command("import", tmp_path / "x.pt", "--out", tmp_path / "out", "--classes", tmp_path / "names.txt")
+    assert told.code == 2 and "is not in UTF-8" in told.err
