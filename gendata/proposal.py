@@ -93,7 +93,8 @@ def _check_budget(recipe: Recipe, spec: SampleSpec, max_bytes: int) -> None:
         raise RecipeError(
             f"with these overrides the artifact has {num_bytes} bytes",
             expected=f"at most {max_bytes}",
-            remedy=f"Leave some out, or raise --bytes (max_bytes) to {num_bytes}.",
+            remedy="Leave some out, or lower latent.options.codes or generator.options.widths as well. Without --bytes "
+            "(max_bytes) nothing is compared.",
         )
 
 

@@ -127,8 +127,8 @@ def with_reference(recipe: str, name: str, artifact: CondensedArtifact) -> str:
 
 
 def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
+    from gendata.artifact.row_options import option_of
     from gendata.evaluation.protocols import get_protocol
-    from gendata.evaluation.report import option_of
 
     chosen = option_of(row["row"], row["mode"])
     command = f"gendata evaluate {name} --protocol {row['protocol']} --rows {chosen} --runs {row['n']}"

@@ -333,12 +333,8 @@ def test_settings_of_a_launcher_do_not_scale_gradients(tmp_path, monkeypatch):
     assert launched.artifact_id == alone.artifact_id
 
 
-def test_the_folder_one_stands_in_may_be_the_artifact(tmp_path, monkeypatch):
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    made = condensation.condense(
-        "digits/random-real",
-        out=".",
-        overrides=("artifact.ipc=1", "generator.options.slots=1", "latent.options.slots=1"),
-    )
-    assert made.path.name == "here" and (tmp_path / "here" / "config.json").is_file()
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_the_folder_one_stands_in_is_not_replaced(out):
+    for ask in (condensation.condense, condensation.plan):
+        with pytest.raises(ArtifactError, match="is no name of a folder to be made"):
+            ask("digits/random-real", out=out)

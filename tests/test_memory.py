@@ -45,7 +45,8 @@ def test_large_blocks_are_taken_from_the_system_once() -> None:
     by_default, default_pages = _faulted_pages(MALLOC_MMAP_THRESHOLD_=str(2**25))
 
     assert kept and not by_default
-    assert pages * 3 < default_pages
+    if tuple(map(int, platform.libc_ver()[1].split("."))) >= (2, 35):  # of before, such blocks go back all the same
+        assert pages * 3 < default_pages
 
 
 @glibc_only

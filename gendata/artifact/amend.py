@@ -5,8 +5,10 @@ Every step leaves a folder that verifies, whenever the process is killed; fields
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from gendata.artifact.manifest import read_fields, seal, to_bytes
 from gendata.errors import ArtifactError
 from gendata.spec import SourceFacts
 
-_PATIENCE_SEC = 60.0
+_PATIENCE_SEC, _LOOK_AGAIN_SEC = 60.0, 0.05
 
 
 def write_evaluations(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> CondensedArtifact:
@@ -63,23 +65,29 @@ def amending(path: str | Path) -> Iterator[None]:
     Raises:
         ArtifactError: another one is at it for a minute.
     """
-    from filelock import FileLock, Timeout
-
+    try:
+        import fcntl
+    except ImportError:  # not POSIX: nobody is kept out
+        yield
+        return
     if not (Path(path) / layout.MANIFEST).is_file():
         yield  # whoever opens it says what is wrong
         return
-    lock = FileLock(Path(path) / ".amend.lock")
+    folder, patient_until = os.open(path, os.O_RDONLY), time.monotonic() + _PATIENCE_SEC
     try:
-        lock.acquire(timeout=_PATIENCE_SEC)
-    except (Timeout, OSError) as error:
-        told = (
-            "another process is changing it" if isinstance(error, Timeout) else f"cannot be changed: {error.strerror}"
-        )
-        raise ArtifactError(told, where=str(path), remedy="Try again later, or on a copy of it.") from None
-    try:
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > patient_until:
+                    raise ArtifactError(
+                        "another process is changing it", where=str(path), remedy="Try again when it has ended."
+                    ) from None
+                time.sleep(_LOOK_AGAIN_SEC)
         yield
     finally:
-        lock.release()
+        os.close(folder)  # and with it the lock, which is the folder's own: no file is left behind
 
 
 def annotate(
@@ -115,7 +123,9 @@ def _opened(folder: Path) -> tuple[CondensedArtifact, bool]:
     """The artifact, and whether its card is as rendered, so that nobody's own words are lost by rendering it again."""
     artifact = open_artifact(folder, verify="none")
     rows = read_evaluations(folder, artifact.manifest, verify=True)
-    return artifact, layout.read_card(folder) == render_card(artifact.manifest, rows)
+    with suppress(ArtifactError):  # a card that leads elsewhere is not ours, and stays
+        return artifact, layout.read_card(folder) == render_card(artifact.manifest, rows)
+    return artifact, False
 
 
 def _finished(folder: Path, before: CondensedArtifact, *, card_is_ours: bool) -> CondensedArtifact:

@@ -18,6 +18,7 @@ from gendata._resources import shipped
 from gendata.artifact.card_rows import CardRow, claim, losses, meanings, read_rows
 from gendata.artifact.layout import EVALUATIONS, PREVIEW, WEIGHTS
 from gendata.artifact.manifest import Manifest
+from gendata.artifact.row_options import option_of
 from gendata.errors import GendataError
 from gendata.licences import hub_identifier
 from gendata.recipe import list_recipes, load_recipe
@@ -277,7 +278,7 @@ def _commands(rows: Iterable[CardRow], manifest: Manifest, *, name: str) -> Iter
     fetched = bool(_WORD.fullmatch(name)) and name != _HERE
     groups: dict[tuple[str, str, int | None, str], list[str]] = {}
     for row in rows:
-        option = row.mode.partition("(")[0] if row.row == "artifact" else row.row
+        option = option_of(row.row, row.mode)
         asked = "" if row.ipc in (None, manifest.frozen.ipc) else f" --ipc {row.ipc}"
         if manifest.labels.kind == "soft" and row.row == "artifact" and row.labels == "hard":
             asked += " --labels hard"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gendata.artifact.canonical import sha256_of
+from gendata.artifact.row_options import option_of
 
 _MEANINGS = {
     "frozen": "the stored set, the same in every pass: what papers mean by a number at this IPC",
@@ -46,13 +47,13 @@ class CardRow:
     def kind(self) -> str:
         """Of the artifact "frozen", "fresh" or, in more steps than all other rows, "fresh@"; else the row's name."""
         if self.row != "artifact":
-            return self.row
+            return option_of(self.row, self.mode)
         return next((kind for kind in ("frozen", "fresh@", "fresh") if self.mode.startswith(kind)), self.mode)
 
     @property
     def name(self) -> str:
         """What the table calls it."""
-        told = f"this artifact, {self.mode}" if self.row == "artifact" else self.row
+        told = f"this artifact, {self.mode}" if self.row == "artifact" else option_of(self.row, self.mode)
         return f"{told}, soft labels" if self.labels == "soft" else told
 
     @property

@@ -221,8 +221,11 @@ def read_card(folder: Path) -> bytes | None:
     if not os.path.lexists(path):
         return None
     home, target = folder.resolve(), path.resolve()
-    if target.parent not in (home, home.parent.parent / "blobs"):  # where the Hub's cache has its files
-        raise ArtifactError("is a link to a file elsewhere", where=str(path), expected="a file of the artifact's own")
+    if target.parent not in (home, (home.parent.parent / "blobs").resolve()):  # where the Hub's cache has its files
+        raise ArtifactError(
+            "is a link to a file elsewhere", where=str(path), expected="a file of the artifact's own",
+            remedy="Put the text itself there, or remove it: a card is made anew.",
+        )  # fmt: skip
     return read_file(path, max_bytes=_MOST_CARD_BYTES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -110,7 +111,9 @@ def _names(text: str | None) -> tuple[str, ...] | None:
         lines = Path(text).read_text(encoding="utf-8").splitlines() if Path(text).is_file() else text.split(",")
     except UnicodeDecodeError:
         raise typer.BadParameter(f"{text} is not in UTF-8", param_hint="--classes") from None
-    except OSError:  # longer than any file's name
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise typer.BadParameter(f"{text}: {error.strerror}", param_hint="--classes") from None
         lines = text.split(",")
     return tuple(line.strip() for line in lines if line.strip())
 

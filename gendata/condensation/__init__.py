@@ -67,8 +67,7 @@ def condense(
     from gendata.checkpoint import RunFolder
 
     out = Path(out)
-    if out.name in ("", ".."):  # ".", whose run folder needs a name beside it
-        out = out.resolve()
+    _check_name(out)
     made = _made(out)
     job = Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
     if made:
@@ -94,6 +93,8 @@ def plan(
     Raises:
         GendataError: as `condense`, of `out` too where it is given, but for what its run folder holds.
     """
+    if out is not None:
+        _check_name(Path(out))
     made = _made(Path(out)) if out is not None else None
     job = Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
     if made:
@@ -107,6 +108,14 @@ def plan(
         macs_per_image=job.method.generator.macs_per_image(),
         stages=tuple((stage.name, stage.num_steps) for stage in job.method.stages()),
     )
+
+
+def _check_name(out: Path) -> None:
+    """Raises ArtifactError unless a folder of that name can appear: the one somebody stands in would be replaced."""
+    if out.name in ("", ".."):
+        raise ArtifactError(
+            "is no name of a folder to be made", where=str(out), expected="a new name", remedy="Take one: --out mine."
+        )
 
 
 def _made(out: Path) -> CondensedArtifact | None:

@@ -151,16 +151,12 @@ class StageTraining:
         return losses
 
     def _losses(self) -> Mapping[str, torch.Tensor]:
-        """Of this step. Dropout draws from torch's global generators: keyed inside, they are afterwards as before."""
-        import torch
+        """Of this step, dropout keyed as all other draws are."""
+        from gendata.methods.draws import globally_seeded, keyed_generator
 
-        from gendata.methods.draws import keyed_generator
-
-        job, device = self.job, self.job.accelerator.device
-        rank = job.accelerator.process_index
+        job, rank = self.job, self.job.accelerator.process_index
         key = keyed_generator("dropout", job.recipe.seed, self.stage.name, self.done, rank)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(key.initial_seed())
+        with globally_seeded(key.initial_seed(), job.accelerator.device):
             return job.method.step(self.stage, self.done, rank=rank)
 
 

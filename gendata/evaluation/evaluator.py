@@ -95,6 +95,7 @@ def evaluate_artifact(
     data_root: Path | None,
 ) -> Report:
     """See `gendata.evaluation.evaluate`."""
+    _check_rows(conditions)
     opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
     if protocol is None:
         planned = _plan(opened)
@@ -111,8 +112,7 @@ def evaluate_artifact(
 
 def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str | Protocol) -> Report:
     """Every row under every protocol and network that is asked for."""
-    for name in conditions.rows or ():
-        planner_of(name)  # a wrong name fails at once
+    _check_rows(conditions)
     records = (protocol,) if isinstance(protocol, Protocol) else members_of(protocol)
     for record in records:
         require_runnable(record)
@@ -162,6 +162,12 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
         summary=_summary(measured, _full_name(protocol)),
         scores=scores_of(measured),
     )
+
+
+def _check_rows(conditions: Conditions) -> None:
+    """A wrong name fails at once, before data are read."""
+    for name in conditions.rows or ():
+        planner_of(name)
 
 
 def _check_runs(runs: int | None) -> None:

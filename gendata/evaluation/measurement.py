@@ -16,10 +16,11 @@ from gendata.evaluation.preparation import Preparation, preparation_of
 from gendata.evaluation.progress import Progress
 from gendata.evaluation.report import Row
 from gendata.evaluation.result import CurvePoint, NetworkResult
-from gendata.evaluation.seeds import derive, dropout_seeded
+from gendata.evaluation.seeds import derive
 from gendata.evaluation.selection import selection_of
 from gendata.evaluation.training import Feed, Training, tested
 from gendata.evaluation.unfinished import Unfinished, forget
+from gendata.methods.draws import globally_seeded
 from gendata.networks import build_network
 
 _REPORT_EVERY_SEC = 0.2
@@ -88,7 +89,7 @@ def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float, kept: Unfinished
     prepare = prepared(bench)
     ticker = _Ticker(bench.progress, feed.steps_per_pass)
     every = -(-protocol.passes // _CURVE_POINTS)
-    with dropout_seeded(seed, bench.device):
+    with globally_seeded(derive(seed, "dropout"), bench.device):
         training = Training(network, feed, seed=seed, prepare=prepare, lr=lr)
         so_far = kept.restore(training)
         ticker.tick(training.finished, last=training.is_done)

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import msgspec
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.artifact.row_options import option_of
 from gendata.artifact.seals import broken_seals
 from gendata.errors import GendataError, SpecError
 from gendata.evaluation import evaluate
 from gendata.evaluation.progress import Progress
-from gendata.evaluation.report import Row, option_of
+from gendata.evaluation.report import Row
 
 _DEVIATIONS, _AT_LEAST = 3.0, 0.01  # how far two means may lie apart that are of other machines
 

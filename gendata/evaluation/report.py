@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gendata.artifact.row_options import option_of
 from gendata.evaluation.result import CurvePoint
 
 
@@ -43,12 +44,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def option(self) -> str:
         """Under which `--rows` knows it."""
         return option_of(self.name, self.mode)
-
-
-def option_of(name: str, mode: str) -> str:
-    """The name of a row as `--rows` has it: "frozen", "fresh@10k", "equal-bytes-real@10k"."""
-    kind, at, budget = mode.partition("@")
-    return mode.partition("(")[0] if name == "artifact" else f"{name}{at}{budget}" if kind == "real" else name
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -18,11 +16,3 @@ def derive(*key: int | str) -> int:
 def generator(*key: int | str) -> torch.Generator:
     """A CPU generator seeded by `key`: draws do not depend on the training device."""
     return torch.Generator().manual_seed(derive(*key))
-
-
-@contextmanager
-def dropout_seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Dropout draws from torch's global generators: they are seeded inside, and afterwards as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(derive(seed, "dropout"))
-        yield

@@ -20,11 +20,12 @@ from gendata.evaluation.preparation import Normaliser, Preparation, preparation_
 from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocol import Protocol
 from gendata.evaluation.protocols import QUICK
-from gendata.evaluation.seeds import derive, dropout_seeded
+from gendata.evaluation.seeds import derive
 from gendata.evaluation.training import Feed, Training, tested
 from gendata.evaluation.unfinished import Unfinished, forget, forget_old
 from gendata.labels.record import Trained
 from gendata.labels.teacher import Dtype, Teacher, round_weights, save_teacher
+from gendata.methods.draws import globally_seeded
 from gendata.networks import build_network
 from gendata.recipe import Choice
 from gendata.sources.source import Source, Split, hold_out, open_source, pixel_statistics
@@ -136,7 +137,7 @@ def _train(
         num_bytes=None,
     )
     progress.begin("teacher", protocol.network, steps=feed.steps)
-    with dropout_seeded(seed, next(pupil.parameters()).device):
+    with globally_seeded(derive(seed, "dropout"), next(pupil.parameters()).device):
         training = Training(pupil, feed, seed=seed, prepare=prepare)
         so_far = kept.restore(training)
         started = time.monotonic() - 60 * so_far.minutes

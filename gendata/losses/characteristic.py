@@ -16,7 +16,7 @@ from gendata.losses.estimators import Estimator, squared_errors
 from gendata.losses.loss import Loss
 
 _PER_COMPONENT = 16  # frequencies
-_MOST_WEIGHTS = 200_000_000  # as of a network
+_MOST_WEIGHTS = 2**30  # 4.3 GB, thrice that while they are trained
 
 
 class CharacteristicConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -18,6 +19,16 @@ def keyed_generator(*key: object) -> torch.Generator:
     digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
     # torch's CPU generator uses the low 32 bits of its seed only.
     return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+
+
+@contextmanager
+def globally_seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """For dropout, which draws from torch's global generators: seeded inside; those of CPU and CUDA are afterwards as
+    before.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 class ClassDraws:

@@ -103,21 +103,24 @@ class Generative(Method):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.encoder = Encoder(spec=real.spec, dim=law.dim - law.num_noise)
-            self.objective = Objective(config.losses, num_features=self.pool.num_features)
-            self.frozen_objective = Objective(config.frozen_losses, num_features=self.pool.num_features)
+            matched = bool(config.steps)
+            frozen_too = bool(config.frozen_steps or (matched and config.frozen_weight))
+            num_features = self.pool.num_features if matched or frozen_too else 0
+            self.objective = Objective(config.losses if matched else (), num_features=num_features)
+            self.frozen_objective = Objective(config.frozen_losses if frozen_too else (), num_features=num_features)
             self.head: LabelHead | None = None
             if config.label_steps:
                 num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
-        _check_terms(config.network, real, (self.objective, self.frozen_objective))
+        if matched or frozen_too:
+            _check_terms(config.network, real, (self.objective, self.frozen_objective))
         self._dsa = Dsa(strategy=config.augmentation)
         self.stored_sets = StoredSets(config, real=real, augment=self._dsa, seed=seed)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
     def stages(self) -> tuple[Stage, ...]:
         c = self.config
-        if c.frozen_weight or c.frozen_steps:
-            self.frozen_objective.check_samples(self.ipc, where="method generative: frozen_losses")
+        self.frozen_objective.check_samples(self.ipc, where="method generative: frozen_losses")
         pool_steps = c.networks * self.pool.steps_per_network
         stages = (
             Stage(name="pool", num_steps=pool_steps, lr=c.network_lr, final_lr_share=1.0, averaged=False),

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from gendata.artifact.layout import replace_file
-from gendata.evaluation.report import option_of
+from gendata.artifact.row_options import option_of
 
 _FOLDER = "cells"
 

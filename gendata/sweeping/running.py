@@ -110,8 +110,9 @@ def _run(
 ) -> SweepResults:
     begun = time.monotonic()
     found = {cell.key: result for cell in sweep.cells if (result := kept(out, cell.key)) is not None}
-    _check_data(sweep, found, data_root, where=str(out))
     missing = {cell.key: cell for cell in sweep.cells if cell.key not in found}
+    if missing:
+        _check_data(sweep, found, data_root, where=str(out))
     failed: dict[str, str] = {}
     place = Workplace(out=out, scoring=sweep.file.evaluation, data_root=data_root)
     if missing:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -88,21 +86,6 @@ def test_on_a_full_disk_the_rows_of_before_stay(artifact, monkeypatch, fits):
     assert not [path for path in artifact.path.iterdir() if "partial" in path.name]
 
 
-def test_two_processes_that_add_rows_both_keep_theirs(artifact):
-    script = (
-        "import sys, time\n"
-        "from gendata.artifact.amend import amending, write_evaluations\n"
-        "from gendata.artifact.artifact import open_artifact\n"
-        "with amending(sys.argv[1]):\n"
-        "    rows = open_artifact(sys.argv[1]).evaluations()\n"
-        "    time.sleep(0.5)\n"
-        "    write_evaluations(sys.argv[1], [*rows, {'row': sys.argv[2]}])\n"
-    )
-    running = [subprocess.Popen([sys.executable, "-c", script, artifact.path, name]) for name in "ab"]
-    assert [process.wait() for process in running] == [0, 0]
-    assert {row["row"] for row in open_artifact(artifact.path).evaluations()} == {"a", "b"}
-
-
 def test_whoever_waits_too_long_for_another_is_told(artifact, monkeypatch):
     monkeypatch.setattr(amend, "_PATIENCE_SEC", 0.1)
     with amend.amending(artifact.path), pytest.raises(ArtifactError, match="another process is changing it"):
@@ -151,3 +134,11 @@ def test_an_artifact_that_is_not_sound_is_not_amended(artifact):
 def test_saving_over_an_evaluated_artifact_leaves_its_evaluations(artifact, make_draft):
     write_evaluations(artifact.path, ROWS)
     assert save_artifact(artifact.path, make_draft()).evaluations() == ROWS
+
+
+def test_a_card_that_leads_elsewhere_stays_and_hinders_no_row(artifact, tmp_path):
+    (tmp_path / "store").write_text("words")
+    (artifact.path / "README.md").unlink()
+    (artifact.path / "README.md").symlink_to(tmp_path / "store")
+    assert write_evaluations(artifact.path, ROWS).evaluations() == ROWS
+    assert (tmp_path / "store").read_text() == "words"

@@ -283,3 +283,29 @@ def test_hard_labels_of_an_artifact_with_soft_ones_are_asked_for(make_draft, tmp
 def test_a_number_that_is_none_counts_as_not_said(mean):
     (row,) = read_rows([{"row": "artifact", "mode": "frozen(1)", "mean": mean}], artifact_id="0" * 64)
     assert row.mean is None and row.accuracy == "?"
+
+
+def test_a_longer_budget_of_real_images_is_another_row(artifact):
+    rows = [
+        {
+            "row": "artifact",
+            "mode": "fresh-matched",
+            "protocol": "quick/v1",
+            "network": "n",
+            "mean": 0.9,
+            "n": 3,
+            "ipc": 1,
+        },
+        {
+            "row": "equal-bytes-real",
+            "mode": "real@10k",
+            "protocol": "quick/v1",
+            "network": "n",
+            "mean": 0.99,
+            "n": 3,
+            "ipc": 1,
+        },
+    ]
+    card = render_card(artifact.manifest, rows, name="org/name").decode()
+    assert "compressed real images teach it" not in card
+    assert "equal-bytes-real@10k" in card and "--rows fresh-matched,equal-bytes-real@10k" in card

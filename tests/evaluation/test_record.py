@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -13,11 +16,12 @@ import gendata
 from gendata._environment import environment
 from gendata.artifact.amend import write_evaluations
 from gendata.artifact.manifest import seal, to_bytes
+from gendata.artifact.row_options import option_of
 from gendata.artifact.seals import broken_seals, sealed
 from gendata.errors import IntegrityError, SpecError
 from gendata.evaluation.evaluator import planner_of
 from gendata.evaluation.record import adopt_rows, record_report
-from gendata.evaluation.report import Report, Row, option_of
+from gendata.evaluation.report import Report, Row
 from gendata.recipe import Choice
 from gendata.sources.source import open_source
 
@@ -237,3 +241,40 @@ def test_real_images_in_as_many_bytes_are_adopted_only_where_the_bytes_are_as_ma
     assert other.artifact_bytes != artifact.artifact_bytes
     assert adopt_rows(other.path, gendata.open_artifact(artifact.path)) == 1
     assert names(other) == {"random-real"}
+
+
+ANOTHER = """
+import sys
+from pathlib import Path
+from gendata.artifact.amend import write_evaluations
+from gendata.evaluation import record
+import msgspec
+from gendata.evaluation.report import Report
+
+folder, told, marks = map(Path, sys.argv[1:])
+about = msgspec.json.decode(told.read_bytes(), type=Report)
+
+def slowly(path, rows):
+    (marks / "read").touch()
+    while not (marks / "other").exists():
+        pass
+    import time; time.sleep(1)  # the other one has begun: time to write, if nothing keeps it out
+    return write_evaluations(path, rows)
+
+record.write_evaluations = slowly
+record.record_report(folder, about)
+"""
+
+
+def test_two_processes_that_add_rows_both_keep_theirs(artifact: gendata.CondensedArtifact, tmp_path: Path) -> None:
+    both = [msgspec.structs.replace(ROW, mode=mode) for mode in ("frozen(30)", "fresh-matched")]
+    (tmp_path / "report.json").write_bytes(report(artifact.artifact_id, both[0]).to_json())
+    command = [sys.executable, "-c", ANOTHER, str(artifact.path), str(tmp_path / "report.json"), str(tmp_path)]
+    with subprocess.Popen(command) as other:
+        while not (tmp_path / "read").exists():
+            assert other.poll() is None
+            time.sleep(0.01)
+        (tmp_path / "other").touch()
+        record_report(artifact.path, report(artifact.artifact_id, both[1]))
+        assert other.wait() == 0
+    assert {row["mode"] for row in gendata.open_artifact(artifact.path).evaluations()} == {row.mode for row in both}

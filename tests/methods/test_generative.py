@@ -603,7 +603,7 @@ def test_more_kept_networks_than_memory_has_room_for_are_refused(options: dict[s
 @pytest.mark.parametrize(
     ("options", "ipc", "told"),
     [
-        ({"losses": [{"name": "attention"}], "network": "mlp2-w8", "feature_weight": 0.0}, 2, "maps of one pixel"),
+        ({"losses": [{"name": "attention"}], "network": "mlp2-w8", "feature_weight": 0.0, "steps": 1}, 2, "one pixel"),
         ({"frozen_losses": [{"name": "mean"}], "frozen_steps": 1}, 1, "frozen_losses: 'mean' of 1 sample"),
         ({"frozen_losses": [{"name": "intra-class"}], "frozen_steps": 1}, 1, "'intra-class' of 1 sample"),
     ],
@@ -638,3 +638,10 @@ def test_a_step_of_a_network_with_dropout_is_the_same_whenever_it_is_taken(tmp_p
     again = condensation.condense(recipe, out=tmp_path / "again")
     assert again.artifact_id == first.artifact_id
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_terms_that_no_stage_uses_are_not_asked_for() -> None:
+    options = {"losses": [{"name": "attention"}], "network": "mlp2-w8", "feature_weight": 0.0}
+    assert condensation.plan(refined(**options, steps=0))
+    with pytest.raises(SpecError, match="maps of one pixel"):
+        condensation.plan(refined(**options))

@@ -81,6 +81,6 @@ def _without_artifact(rows: Sequence[Row], report: Report) -> str:
         return "No row was measured."
     source = plain(report.source, limit=60)
     return (
-        f"No row of the artifact was measured; of the baselines, {plain(best.name)} teaches a network most: "
+        f"No row of the artifact was measured; of the baselines, {plain(best.option)} teaches a network most: "
         f"{percent(best.mean)} % of the test images of {source}. {_caveat(best, rows)}"
     )
