@@ -31,9 +31,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=9)
     parser.add_argument("--json", action="store_true", help='print one JSON object, with "ratios"')
-    parser.add_argument(
-        "--one", nargs=2, help=argparse.SUPPRESS
-    )  # number of a network, and how: in a process of its own
+    # The number of a network, and how: what a process of its own is asked for.
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         print(json.dumps(measured(int(args.one[0]), kept=args.one[1] == KEPT, steps=args.steps)))

@@ -123,9 +123,10 @@ def _opened(folder: Path) -> tuple[CondensedArtifact, bool]:
     """The artifact, and whether its card is as rendered, so that nobody's own words are lost by rendering it again."""
     artifact = open_artifact(folder, verify="none")
     rows = read_evaluations(folder, artifact.manifest, verify=True)
-    with suppress(ArtifactError):  # a card that leads elsewhere is not ours, and stays
-        return artifact, layout.read_card(folder) == render_card(artifact.manifest, rows)
-    return artifact, False
+    card = None
+    with suppress(ArtifactError):  # one that leads elsewhere, or is too large, is not ours: it stays
+        card = layout.read_card(folder)
+    return artifact, card == render_card(artifact.manifest, rows)
 
 
 def _finished(folder: Path, before: CondensedArtifact, *, card_is_ours: bool) -> CondensedArtifact:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
-from gendata.artifact.layout import CARD, MANIFEST, is_listable, partial_folder, read_card
+from gendata.artifact.layout import CARD, MANIFEST, is_listable, partial_folder, read_card, replace_file
 from gendata.errors import ArtifactError
 
 
@@ -30,7 +30,7 @@ def copy_artifact(artifact: CondensedArtifact, out: Path, *, replace: bool = Fal
     partial = partial_folder(out)
     try:
         if card is not None:
-            (partial / CARD).write_bytes(card)
+            replace_file(partial / CARD, card)
         for name in (MANIFEST, *artifact.manifest.files):
             if (artifact.path / name).is_file():
                 _copy(artifact.path / name, partial / name)

@@ -66,9 +66,8 @@ class Walker:
         y = torch.where(shares < 0.5, start.label, stop.label)
         size, dtype = min(NUM_FRAMES, self.artifact.manifest.sampling.micro_batch), self.artifact.sample_dtype
         frames = []
-        for some in torch.arange(NUM_FRAMES).split(
-            size
-        ):  # no more at once than the artifact was found to have room for
+        # As many at once as were found to have room in memory.
+        for some in torch.arange(NUM_FRAMES).split(size):
             with self._lock, self._blended(start.label, stop.label, shares[some]):
                 frames.append(render(self._generator, z[some], y[some], micro_batch=size, dtype=dtype))
         return self.artifact.to_pictures(torch.cat(frames))
