@@ -31,9 +31,9 @@ class Moment(Loss):
 
     Source: ours; the second-order part of what M3D (Zhang et al. 2024, arXiv:2312.15927) matches through a kernel.
 
-    Both batches are centred on the mean of the real one, in n samples of which its own spread is 1/n too small and that
-    of others 1/n too large: `estimator: unbiased` is so of the error's square, while what it is least at is 1 - 2/n of
-    the real spread.
+    Both batches are centred on the mean of n real samples, around which their own second moment is (n - 1)/n of the
+    variance and that of others (n + 1)/n: `estimator: unbiased` scales the real one by their ratio, so that it is least
+    at the real variance.
     """
 
     Config = MomentConfig
@@ -62,6 +62,9 @@ def moment_errors(h_syn: Tensor, h_real: Tensor, projection: Tensor, estimator: 
     """
     centre = h_real.mean(1, keepdim=True)
     p_syn, p_real = (h_syn - centre) @ projection, (h_real - centre) @ projection
+    n = h_real.shape[1]
+    if estimator == "unbiased" and n > 1:
+        p_real = p_real * math.sqrt((n + 1) / (n - 1))
     return squared_errors(p_syn, p_real, estimator, statistic=_second_moment)
 
 

@@ -162,6 +162,8 @@ class Generative(Method):
             self._experts.record(self.config.experts.num_steps)
         if stage.name == self._fitted_before:
             self._fit_law()
+        elif stage.name == "match":
+            self.law.prepare()  # refine has moved the codes
 
     @property
     def _fitted_before(self) -> str | None:
@@ -241,6 +243,8 @@ class Generative(Method):
         share = self.config.rounded_share if moved is None or moved.rounded_share is None else moved.rounded_share
         rounded = i >= (1 - share) * stage.num_steps
         weights = self._weights(generator=rounded or is_done, law=rounded)
+        if stage.name == "match" and rounded and i == math.ceil((1 - share) * stage.num_steps):
+            self._mix_as_stored(weights)
         if stage.name == "refine":
             return self._refine(weights, rng)
         if stage.name == "freeze":
@@ -253,6 +257,18 @@ class Generative(Method):
         """Those named as they will be stored, the others as they are."""
         storage = (self.storage if generator else None, self.latent_storage if law else None)
         return StepWeights(self.generator, self.law, storage=storage)
+
+    @torch.no_grad()
+    def _mix_as_stored(self, weights: StepWeights) -> None:
+        """What the law derives from its tensors (a code's neighbours) as it will be of the stored ones."""
+        for derived, stored in zip(self.law.buffers(), self._law_as_stored(weights).buffers(), strict=True):
+            derived.copy_(stored)
+
+    def _law_as_stored(self, weights: StepWeights) -> LatentLaw:
+        law = copy.deepcopy(self.law)
+        law.load_state_dict({**law.state_dict(), **weights.of_law})
+        law.prepare()
+        return law
 
     # pool
 
@@ -418,10 +434,8 @@ class Generative(Method):
     @cached_property
     def _as_stored(self) -> tuple[StepWeights, LatentLaw]:
         """Generator and law as the artifact will give them back; asked for when nothing moves them any more."""
-        weights, law = self._weights(generator=True, law=True), copy.deepcopy(self.law)
-        law.load_state_dict({**law.state_dict(), **weights.of_law})
-        law.prepare()
-        return weights, law
+        weights = self._weights(generator=True, law=True)
+        return weights, self._law_as_stored(weights)
 
     def _label(self, i: int, rng: torch.Generator, rank: int) -> dict[str, Tensor]:
         """KL divergence of the head's answers from the networks', in nats."""

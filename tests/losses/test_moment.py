@@ -18,6 +18,14 @@ def test_it_sees_a_wrong_spread_behind_equal_means():
     assert error(2 * torch.randn(2, 2000, 4, generator=rng), real) == pytest.approx(9 * 4 / 16, rel=0.2)
 
 
+def test_an_unbiased_one_is_least_at_the_real_spread_however_few_real_samples_there_are():
+    rng = torch.Generator().manual_seed(1)
+    h_real, h = (torch.randn(20_000, 4, 1, generator=rng) for _ in range(2))
+    scale = torch.ones((), requires_grad=True)
+    moment_errors(scale * h, h_real, torch.eye(1), "unbiased").mean().backward()
+    assert abs(float(scale.grad)) < 0.2  # 2 when both spreads are taken as they are
+
+
 def test_descent_gives_free_features_the_real_spread(batch, loss_of):
     rng = torch.Generator().manual_seed(0)
     real = batch(torch.randn(2, 500, 4, generator=rng) * torch.tensor([1.0, 2.0, 3.0, 4.0]))

@@ -230,6 +230,33 @@ def test_a_warm_start_without_matching_has_its_latent_law_fitted(tmp_path: Path)
     assert not torch.equal(law.codes, other.codes)
 
 
+def test_matching_mixes_a_code_with_the_neighbours_that_it_has_then() -> None:
+    recipe = refined(steps=4, rounded_share=0.5)
+    latent = Choice(name="codebook", options={**recipe.latent.options, "codes": 12, "neighbours": 2})
+    method = Job(msgspec.structs.replace(recipe, latent=latent).resolved(), data_root=None).method
+    stage = next(stage for stage in method.stages() if stage.name == "match")
+
+    def neighbours(codes: torch.Tensor) -> torch.Tensor:
+        distance = torch.cdist(codes.double(), codes.double()) + torch.eye(12) * 1e9
+        return distance.argsort(dim=2)[:, :, :2]
+
+    def move_codes() -> None:
+        torch.nn.init.normal_(method.law.codes)
+
+    move_codes()  # as refining does
+    method.begin(stage)
+    assert torch.equal(method.law.nearest, neighbours(method.law.codes.detach()))
+
+    kept = method.law.nearest.clone()
+    move_codes()
+    method.step(stage, 1)
+    assert torch.equal(method.law.nearest, kept)
+    method.step(stage, 2)  # the first that computes with rounded codes
+    stored = method._weights(generator=False, law=True).codes.detach()
+    assert torch.equal(method.law.nearest, neighbours(stored))
+    assert not torch.equal(method.law.nearest, neighbours(method.law.codes.detach()))
+
+
 FROZEN = {
     "refine_steps": 0, "anchor_weight": 0.0, "steps": 0, "reconstruct_steps": 150, "real_per_class": 32,
     "network": "convnet2-w16-in", "pool": "random",
