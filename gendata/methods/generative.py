@@ -243,7 +243,7 @@ class Generative(Method):
         share = self.config.rounded_share if moved is None or moved.rounded_share is None else moved.rounded_share
         rounded = i >= (1 - share) * stage.num_steps
         weights = self._weights(generator=rounded or is_done, law=rounded)
-        if stage.name == "match" and rounded and i == math.ceil((1 - share) * stage.num_steps):
+        if stage.name == "match" and i == math.ceil((1 - share) * stage.num_steps):
             self._mix_as_stored(weights)
         if stage.name == "refine":
             return self._refine(weights, rng)
