@@ -241,9 +241,10 @@ class Generative(Method):
             self._experts.record(i)
             return {"cross entropy": self._experts.loss(i, rng)}
         share = self.config.rounded_share if moved is None or moved.rounded_share is None else moved.rounded_share
-        rounded = i >= (1 - share) * stage.num_steps
+        first_rounded = math.ceil((1 - share) * stage.num_steps)
+        rounded = i >= first_rounded
         weights = self._weights(generator=rounded or is_done, law=rounded)
-        if stage.name == "match" and i == math.ceil((1 - share) * stage.num_steps):
+        if stage.name == "match" and i == first_rounded:
             self._mix_as_stored(weights)
         if stage.name == "refine":
             return self._refine(weights, rng)
@@ -265,6 +266,7 @@ class Generative(Method):
             derived.copy_(stored)
 
     def _law_as_stored(self, weights: StepWeights) -> LatentLaw:
+        """A law of its own, with these weights, prepared."""
         law = copy.deepcopy(self.law)
         law.load_state_dict({**law.state_dict(), **weights.of_law})
         law.prepare()
