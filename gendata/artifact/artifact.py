@@ -94,7 +94,7 @@ class CondensedArtifact:
 
     @property
     def artifact_bytes(self) -> int:
-        """Bytes needed to make samples and labels again, headers included."""
+        """Bytes of the tensors that samples and labels need, the file's header included; the manifest's are not."""
         files = self.manifest.files
         return sum(files[name].size for name in layout.NEEDED_TO_SAMPLE)
 

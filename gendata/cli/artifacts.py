@@ -93,7 +93,7 @@ def sample(
     name: ArtifactArgument,
     grid: Annotated[Path, typer.Option("--grid", metavar="FILE", help="The PNG to write, one row per class.")],
     per_class: Annotated[
-        int | None, typer.Option("--per-class", min=1, help="Images per row; none: ten, or all the frozen ones.")
+        int | None, typer.Option("--per-class", min=1, help="Images per row; default: ten, or all the frozen ones.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="New images instead of the frozen set's.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the fresh images.")] = 0,
@@ -124,7 +124,7 @@ def export(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Made, or resumed, or checked and left as it is.")],
     fresh: Annotated[
-        int | None, typer.Option("--fresh", min=1, metavar="N", help="N new images per class; none: the frozen set.")
+        int | None, typer.Option("--fresh", min=1, metavar="N", help="N new images per class; default: the frozen set.")
     ] = None,
     ipc: Annotated[
         int | None, typer.Option("--ipc", min=1, metavar="N", help="N stored images per class, up to info's max_ipc.")
@@ -135,7 +135,7 @@ def export(
         str | None, typer.Option("--labels", metavar="hard|soft", help="None: soft ones where the artifact has them.")
     ] = None,
     num_shards: Annotated[
-        int | None, typer.Option("--shards", min=1, help="Files of parquet and webdataset; none: by size.")
+        int | None, typer.Option("--shards", min=1, help="Files of parquet and webdataset; default: by size.")
     ] = None,
     num_proc: Annotated[int, typer.Option("--num-proc", min=1, help="Processes that make and encode images.")] = 1,
     as_json: JsonOption = False,

@@ -25,16 +25,24 @@ protocol_app = typer.Typer(
 )
 
 ProtocolOption = Annotated[
-    str | None, typer.Option("--protocol", help="How students are trained and tested; none: as the recipe says.")
+    str | None, typer.Option("--protocol", help="How students are trained and tested; default: as the recipe says.")
 ]
 RunsOption = Annotated[
     int | None,
     typer.Option(
-        "--runs", min=1, help="Networks per row, 3 at least of equal-bytes-real; none: as recipe or protocol say."
+        "--runs", min=1, help="Networks per row, 3 at least of equal-bytes-real; default: as recipe or protocol say."
     ),
 ]
 RowsOption = Annotated[
-    str | None, typer.Option("--rows", metavar="A,B", help="Which rows: frozen,random-real,...; none: the usual ones.")
+    str | None,
+    typer.Option(
+        "--rows",
+        metavar="A,B",
+        help=(
+            "Of an artifact frozen, fresh-matched, fresh@10k (10,000 steps); of real images random-real, "
+            "equal-bytes-real, real-stream, real-full, herding, k-center; default: all but fresh@, herding, k-center."
+        ),
+    ),
 ]
 NetworksOption = Annotated[
     str | None,
@@ -53,7 +61,7 @@ AnewOption = Annotated[
 SplitOption = Annotated[
     str, typer.Option("--split", metavar="test|validation", help="Whose images score; validation: for choices alone.")
 ]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu or cuda; none: a GPU if there is one.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu or cuda; default: a GPU if there is one.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 ReportOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write report.json, report.md and report.html here.")
@@ -67,7 +75,9 @@ def evaluate_command(
     rows: RowsOption = None,
     ipc: Annotated[
         int | None,
-        typer.Option("--ipc", min=1, help="Images per class of a pass; none: the frozen set's. Up to info's max_ipc."),
+        typer.Option(
+            "--ipc", min=1, help="Images per class of a pass; default: the artifact's. At most max_ipc if frozen."
+        ),
     ] = None,
     labels: Annotated[
         str, typer.Option("--labels", metavar="own|hard", help="own: the artifact's soft labels, if it has any.")
@@ -153,7 +163,8 @@ def baseline(
     data_set: DataSetArgument,
     ipc: Annotated[int, typer.Option("--ipc", min=1, help="Images per class of a pass.")] = 10,
     max_bytes: Annotated[
-        str | None, typer.Option("--bytes", metavar="SIZE", help="What equal-bytes-real may cost: 100kB; none: no row.")
+        str | None,
+        typer.Option("--bytes", metavar="SIZE", help="Of equal-bytes-real: 100kB; default: without that row."),
     ] = None,
     protocol: ProtocolOption = "quick/v1",
     runs: RunsOption = None,

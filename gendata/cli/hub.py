@@ -86,9 +86,9 @@ def push(
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="digits, org/name or org/name@revision.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The folder it becomes; none: into the cache.")
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder it becomes; default: into the cache.")
     ] = None,
-    revision: Annotated[str | None, typer.Option("--revision", help="Commit, tag or branch; none: the newest.")] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Commit, tag or branch; default: newest.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch again, and replace an artifact that is there.")] = False,
     endpoint: EndpointOption = None,
     as_json: JsonOption = False,

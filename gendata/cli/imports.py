@@ -16,7 +16,8 @@ def import_command(
     path: Annotated[Path, typer.Argument(metavar="FILE-or-FOLDER", help="What another tool published.")],
     out: Annotated[Path, typer.Option("--out", help="The artifact's folder; must not exist yet.")],
     layout: Annotated[
-        str | None, typer.Option("--layout", help="mtt, datm, kip, parquet, folder, dc, idc, ncfm, dim; none: guessed.")
+        str | None,
+        typer.Option("--layout", help="mtt, datm, kip, parquet, folder, dc, idc, ncfm, dim; default: guess."),
     ] = None,
     source: Annotated[
         str | None, typer.Option("--source", help="The real data set by name: cifar10; gives class names.")
@@ -26,7 +27,7 @@ def import_command(
         typer.Option("--classes", metavar="A,B-or-FILE", help="Class names in label order; FILE: one a line."),
     ] = None,
     space: Annotated[
-        str | None, typer.Option("--space", help="What values are: image, normalised, zca; none: as the files say.")
+        str | None, typer.Option("--space", help="What values are: image, normalised, zca; default: as the files say.")
     ] = None,
     mean: Annotated[
         str | None, typer.Option("--mean", metavar="M,M,M", help="Per channel, of values in [0, 1].")
@@ -37,7 +38,7 @@ def import_command(
     ] = None,
     ipc: Annotated[int | None, typer.Option("--ipc", min=1, help="Images per class to take, or to draw (dim).")] = None,
     set_index: Annotated[
-        int | None, typer.Option("--set-index", min=0, help="Which of several sets in one file; none: the last.")
+        int | None, typer.Option("--set-index", min=0, help="Which of several sets in one file; default: the last.")
     ] = None,
     factor: Annotated[
         int | None, typer.Option("--factor", min=1, max=8, help="Tiles per side of each image (idc, ncfm).")

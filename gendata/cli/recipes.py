@@ -186,14 +186,14 @@ def _recipe_run(
 def _recipe_sweep(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME-or-FILE]", help="A shipped sweep's name or a YAML file; none: list the shipped."),
+        typer.Argument(metavar="[NAME-or-FILE]", help="A shipped sweep or a YAML file; default: list the shipped."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Made, or taken up again; none: runs/sweep-NAME.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Made, or taken up again; default: runs/sweep-NAME.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes side by side, one thread each.")] = 1,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", min=1, help="So many seeds, from 0; none: as the file says.")
+        int | None, typer.Option("--seeds", min=1, help="So many seeds, from 0; default: as the file says.")
     ] = None,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw plot.png; needs gendata[report].")] = True,
     dry_run: DryRunOption = False,
@@ -282,7 +282,9 @@ def condense_command(
     out: OutOption,
     max_bytes: Annotated[
         str | None,
-        typer.Option("--bytes", metavar="SIZE", help="Largest artifact: 100kB, 1MB; none: as IPC raw images."),
+        typer.Option(
+            "--bytes", metavar="SIZE", help="Largest artifact: 1MB; default: as IPC raw images, at least 8kB."
+        ),
     ] = None,
     ipc: Annotated[int, typer.Option("--ipc", min=1, help="Images per class of the frozen set.")] = 10,
     resize: ResizeOption = None,

@@ -29,10 +29,10 @@ def _train(
     data_set: DataSetArgument,
     out: Annotated[Path, typer.Option("--out", help="The teacher's folder: made.")],
     network: Annotated[str, typer.Option("--network", help="By name, as in `gendata evaluate --networks`.")],
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes; none: about 600,000 images.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes; default: some 600,000 images.")] = None,
     resize: ResizeOption = None,
     data: DataOption = None,
-    device: Annotated[str | None, typer.Option("--device", help="cpu or cuda; none: a GPU if there is one.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="cpu or cuda; default: a GPU if there is one.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
