@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -232,9 +233,41 @@ def open_located(
             f"no such folder here, and on the Hub: {error.what}", where=error.where, expected=error.expected,
             remedy=error.remedy,
         ) from None  # fmt: skip
-    where = f"{location.repo} at {snapshot.commit[:12]}"
-    try:
+    with _told_as_fetched(location, snapshot.commit):
         artifact = open_artifact(snapshot.folder, verify=verify)
+    _check_digest(artifact, location, where=f"{location.repo} at {snapshot.commit[:12]}")
+    return artifact
+
+
+def fetch(location: Location, access: HubAccess, *, also: Collection[str] = (), whole: bool = False) -> Snapshot:
+    """Files of a repository in the client's cache: what sampling needs, those `also` wanted, or the `whole` artifact.
+
+    The manifest comes first and says how large the others may be.
+
+    Raises:
+        ArtifactError, HubError: see `load_condensed`.
+    """
+    from gendata.artifact.layout import CARD, MANIFEST, MAX_CARD_BYTES, NEEDED_TO_SAMPLE
+    from gendata.artifact.manifest import MAX_MANIFEST_BYTES, read_manifest
+
+    api, repo = hub_api(access), str(location.repo)
+    commit = _commit(api, location, access)
+    _log.info("%s is commit %s", location, commit)
+    folder = _download(api, repo, commit, {MANIFEST: MAX_MANIFEST_BYTES}, access)
+    _check_ours(api, folder, repo, commit, access)
+    with _told_as_fetched(location, commit):
+        listed = {name: facts.size for name, facts in read_manifest(folder).files.items()}
+    wanted = {name: size for name, size in listed.items() if whole or name in (*NEEDED_TO_SAMPLE, *also)}
+    _download(api, repo, commit, wanted | ({CARD: MAX_CARD_BYTES} if whole else {}), access)
+    return Snapshot(folder, commit)
+
+
+@contextmanager
+def _told_as_fetched(location: Location, commit: str) -> Iterator[None]:
+    """What is wrong with an artifact, told with where it came from and how to fetch it again."""
+    where = f"{location.repo} at {commit[:12]}"
+    try:
+        yield
     except UnsupportedVersionError as error:
         raise UnsupportedVersionError(error.what, where=where, remedy=error.remedy) from None
     except ArtifactError as error:
@@ -244,30 +277,6 @@ def open_located(
             expected=error.expected,
             remedy=f"If what was fetched is damaged, fetch it again: gendata pull {location} --force",
         ) from None
-    _check_digest(artifact, location, where=where)
-    return artifact
-
-
-def fetch(location: Location, access: HubAccess, *, also: Collection[str] = (), whole: bool = False) -> Snapshot:
-    """Files of a repository in the client's cache: what sampling needs, those `also` wanted, or the `whole` artifact.
-
-    Raises:
-        ArtifactError, HubError: see `load_condensed`.
-    """
-    from gendata.artifact.layout import CARD, MANIFEST, NEEDED_TO_SAMPLE
-    from gendata.artifact.manifest import read_manifest
-
-    api, repo = hub_api(access), str(location.repo)
-    commit = _commit(api, location, access)
-    _log.info("%s is commit %s", location, commit)
-    folder = _download(api, repo, commit, [MANIFEST, *NEEDED_TO_SAMPLE], access)
-    _check_ours(api, folder, repo, commit, access)
-    if also or whole:
-        listed = read_manifest(folder).files
-        more = [CARD, *listed] if whole else [name for name in also if name in listed]
-        if more:
-            _download(api, repo, commit, [MANIFEST, *more], access)
-    return Snapshot(folder, commit)
 
 
 def hub_api(access: HubAccess) -> HfApi:
@@ -319,17 +328,26 @@ def _commit(api: HfApi, location: Location, access: HubAccess) -> str:
     return ask(resolve, access, where=str(location))
 
 
-def _download(api: HfApi, repo: str, commit: str, names: Sequence[str], access: HubAccess) -> Path:
-    """Brings the files `names`, as far as the commit has them, into the cache; gives the commit's folder there."""
+def _download(api: HfApi, repo: str, commit: str, most: Mapping[str, int], access: HubAccess) -> Path:
+    """Brings files, as far as the commit has them, into the cache; gives the folder of the first one there.
+
+    Args:
+        most: names, and how many bytes each may have.
+
+    Raises:
+        ArtifactError: the Hub lists one as larger.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     if not access.force_download:
         cached = [
             try_to_load_from_cache(repo, name, cache_dir=access.cache_dir, revision=commit, repo_type="dataset")
-            for name in names
+            for name in most
         ]
         if all(isinstance(path, str) for path in cached):
-            return Path(str(cached[0])).parent  # the manifest's
+            return Path(str(cached[0])).parent
+    if not access.local_files_only:
+        _check_sizes(api, repo, commit, most, access)
     folder = ask(
         lambda: api.snapshot_download(
             repo,
@@ -338,12 +356,27 @@ def _download(api: HfApi, repo: str, commit: str, names: Sequence[str], access: 
             cache_dir=access.cache_dir,
             local_files_only=access.local_files_only,
             force_download=access.force_download,
-            allow_patterns=list(names),
+            allow_patterns=list(most),
         ),
         access,
         where=f"{repo} at {commit[:12]}",
     )
     return Path(folder)
+
+
+def _check_sizes(api: HfApi, repo: str, commit: str, most: Mapping[str, int], access: HubAccess) -> None:
+    where, deep = f"{repo} at {commit[:12]}", any("/" in name for name in most)
+
+    def listed() -> dict[str, int]:
+        tree = api.list_repo_tree(repo, repo_type="dataset", revision=commit, recursive=deep)
+        return {entry.path: getattr(entry, "size", 0) for entry in tree}  # a folder has none
+
+    for name, size in ask(listed, access, where=where).items():
+        if size > most.get(name, size):
+            raise ArtifactError(
+                f"{name} has {size} bytes", where=where, expected=f"at most {most[name]}",
+                remedy="It was not fetched: the repository was changed, or is not to be trusted. Tell its owner.",
+            )  # fmt: skip
 
 
 def _check_digest(artifact: CondensedArtifact, location: Location, *, where: str) -> None:

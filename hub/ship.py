@@ -121,12 +121,13 @@ def with_reference(recipe: str, name: str, artifact: CondensedArtifact) -> str:
     """The recipe's text, its `reference:`, which stands last, replaced by the artifact's sealed rows."""
     import yaml
 
-    rows = [_reference(name, artifact.ipc, row) for row in artifact.evaluations()]
+    rows = [_reference(name, artifact, row) for row in artifact.evaluations()]
     block = yaml.safe_dump({"reference": rows}, sort_keys=False, allow_unicode=True, width=200)
     return recipe.partition("\nreference:")[0].rstrip("\n") + "\n" + block
 
 
-def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
+def _reference(name: str, artifact: CondensedArtifact, row: dict[str, Any]) -> dict[str, Any]:
+    from gendata.artifact.card_rows import read_rows
     from gendata.artifact.row_options import option_of
     from gendata.evaluation.protocols import get_protocol
 
@@ -134,6 +135,8 @@ def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
     command = f"gendata evaluate {name} --protocol {row['protocol']} --rows {chosen} --runs {row['n']}"
     if row["network"] != get_protocol(row["protocol"]).network:
         command += f" --networks {row['network']}"
+    (read,) = read_rows([row], artifact_id=artifact.artifact_id)
+    command += read.conditions(ipc=artifact.ipc, has_soft_labels=artifact.manifest.labels.kind == "soft")
     machine = row["hardware"]
     threads = machine.get("torch_threads")  # none: a row of before, or not of a CPU
     parts = [f"{machine['cpus']} x {machine['processor']}", machine["cpu_capability"], *machine["accelerators"]]
@@ -150,7 +153,7 @@ def _reference(name: str, ipc: int, row: dict[str, Any]) -> dict[str, Any]:
         "images_seen": row["images_seen"],
         "hardware": ", ".join(filter(None, parts)),
         "version": f"gendata {row['versions']['gendata']}, torch {row['versions']['torch']}",
-        "command": command if ipc == row["ipc"] else f"{command} --ipc {row['ipc']}",
+        "command": command,
     }
     return {field: value for field, value in told.items() if value is not None}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -118,9 +119,18 @@ def test_who_made_the_images_is_read_from_the_manifest(changed: Callable[..., Co
     recipe = changed().manifest.recipe
     assert told(recipe=None) == "nobody says who made them"
     assert told(recipe={**recipe, "method": {"name": "from-elsewhere"}}) == "nobody says who made them"
+    assert told(recipe={"method": "dm"}) == "nobody says who made them"
+    assert told(recipe={"method": {"name": ["dm"]}}) == "nobody says who made them"
     assert told(recipe={**recipe, "method": {"name": "generative"}}) is None
     assert told(recipe=None, imported={"layout": "dc", "files": {}}) is None
     assert told(recipe=None, imported={"layout": "folder", "files": {}}) == "pictures that were imported may be"
+
+
+@pytest.mark.parametrize("name", ["pixel-bank", "multi-formation-bank"])
+def test_stored_images_of_an_unknown_maker_may_be_real(name: str, changed: Callable[..., CondensedArtifact]) -> None:
+    manifest = changed(recipe=None).manifest
+    bank = msgspec.structs.replace(manifest, generator=msgspec.structs.replace(manifest.generator, name=name))
+    assert holds_real_images(bank) == "nobody says who made them"
 
 
 @pytest.mark.parametrize("license", ["CC0-1.0", "cc-by-4.0", "MIT", "ODC-By-1.0"])

@@ -39,7 +39,7 @@ def write_evaluations(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Co
             before does it all within `amending`.
 
     Raises:
-        ArtifactError: the folder is no sound artifact, or a row is not plain finite data.
+        ArtifactError: the folder is no sound artifact or cannot be written, or a row is not plain finite data.
     """
     folder = Path(path)
     artifact, card_is_ours = _opened(folder)
@@ -48,13 +48,17 @@ def write_evaluations(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Co
     fields["files"] = {**fields["files"], layout.EVALUATIONS: msgspec.to_builtins(layout.facts_of(data))}
     manifest = to_bytes(seal(fields), where=str(folder / layout.MANIFEST))
     # A listed file may be absent, but neither differ nor be unlisted: so the old rows go first and the new come last.
-    # Both are on disk before anything goes: only renames are left, for which there is always room.
+    # Meanwhile both have hidden names, and the manifest's hash says which of them counts.
     listed, kept = folder / layout.MANIFEST, folder / layout.EVALUATIONS
+    before, after = (kept.with_name(f".{kept.name}.{when}") for when in ("before", "after"))
     with layout.written_beside(listed, manifest) as new_manifest, layout.written_beside(kept, data) as new_rows:
-        kept.unlink(missing_ok=True)
+        new_rows.rename(after)
+        with suppress(FileNotFoundError):
+            kept.rename(before)
         new_manifest.rename(listed)
-        new_rows.rename(kept)
-    layout.sync_folder(folder)
+        after.rename(kept)
+        layout.sync_folder(folder)
+        before.unlink(missing_ok=True)
     return _finished(folder, artifact, card_is_ours=card_is_ours)
 
 
@@ -107,7 +111,7 @@ def annotate(
             None: as it is.
 
     Raises:
-        ArtifactError: the folder is no sound artifact.
+        ArtifactError: the folder is no sound artifact or cannot be written.
     """
     folder = Path(path)
     with amending(folder):
@@ -122,11 +126,22 @@ def annotate(
 def _opened(folder: Path) -> tuple[CondensedArtifact, bool]:
     """The artifact, and whether its card is as rendered, so that nobody's own words are lost by rendering it again."""
     artifact = open_artifact(folder, verify="none")
+    _settle(folder, artifact)
     rows = read_evaluations(folder, artifact.manifest, verify=True)
     card = None
     with suppress(ArtifactError):  # one that leads elsewhere, or is too large, is not ours: it stays
         card = layout.read_card(folder)
     return artifact, card == render_card(artifact.manifest, rows)
+
+
+def _settle(folder: Path, artifact: CondensedArtifact) -> None:
+    """Gives the rows back their name where an amendment was killed; what else it left goes."""
+    kept, facts = folder / layout.EVALUATIONS, artifact.manifest.files.get(layout.EVALUATIONS)
+    with layout.writing(kept):
+        if facts is not None and (path := layout.listed_path(folder, kept.name, facts)).exists():
+            path.rename(kept)
+        for left in layout.hidden_beside(kept):
+            left.unlink()
 
 
 def _finished(folder: Path, before: CondensedArtifact, *, card_is_ours: bool) -> CondensedArtifact:

@@ -409,10 +409,12 @@ def save_artifact(out: str | Path, draft: Draft, *, preview: bytes | None = None
 def read_evaluations(folder: Path, manifest: Manifest, *, verify: bool) -> list[dict[str, Any]]:
     """See `CondensedArtifact.evaluations`."""
     path, facts = folder / layout.EVALUATIONS, manifest.files.get(layout.EVALUATIONS)
-    if facts is None or not path.exists():
+    if facts is None:
         return []
     if facts.size > MAX_EVALUATIONS_BYTES:
         raise ArtifactError(f"has {facts.size} bytes", where=str(path), expected=f"at most {MAX_EVALUATIONS_BYTES}")
+    if not layout.listed_path(folder, layout.EVALUATIONS, facts).exists():
+        return []
     rows = parse_json(layout.read_listed(folder, layout.EVALUATIONS, facts, verify=verify), where=str(path))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ArtifactError("is not a list of rows", where=str(path), expected='[{"row": ..., "mean": ...}, ...]')

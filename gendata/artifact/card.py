@@ -33,7 +33,7 @@ _MAX_ROWS = 200
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#!|~$:@]|(?<=www)\.)", re.IGNORECASE)  # "@" and "www." would become links
 _URL = re.compile(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~/%?=&+-]*)?")  # nothing Markdown would read
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/,@()-]{0,200}")  # of a command: safe in a shell and in a fence
-_BANKS = ("pixel-bank", "multi-formation-bank")  # stored images, no generator of new ones
+BANKS = ("pixel-bank", "multi-formation-bank")  # stored images, no generator of new ones
 _REAL_SUBSETS = ("random-real", "herding", "k-center")  # methods whose artifacts are real images
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 
@@ -145,7 +145,7 @@ def _what(manifest: Manifest) -> str:
 
 
 def _kind(manifest: Manifest) -> str:
-    return "bank" if manifest.generator.name in _BANKS else "generator"
+    return "bank" if manifest.generator.name in BANKS else "generator"
 
 
 def _colour(manifest: Manifest) -> str:
@@ -271,17 +271,17 @@ def _names(recipe: Mapping[str, Any]) -> list[object]:
 
 
 def _commands(rows: Iterable[CardRow], manifest: Manifest, *, name: str) -> Iterator[str]:
-    """Commands that measure the rows again, one per protocol, network, IPC and kind of labels.
+    """Commands that measure the rows again, one per protocol, network and conditions.
 
     None for words that are no plain names.
     """
     fetched = bool(_WORD.fullmatch(name)) and name != _HERE
     groups: dict[tuple[str, str, int | None, str], list[str]] = {}
     for row in rows:
+        if not all(map(_WORD.fullmatch, row.corruptions)):
+            continue
         option = option_of(row.row, row.mode)
-        asked = "" if row.ipc in (None, manifest.frozen.ipc) else f" --ipc {row.ipc}"
-        if manifest.labels.kind == "soft" and row.row == "artifact" and row.labels == "hard":
-            asked += " --labels hard"
+        asked = row.conditions(ipc=manifest.frozen.ipc, has_soft_labels=manifest.labels.kind == "soft")
         names = groups.setdefault((row.protocol, row.network, row.n, asked), [])
         if _WORD.fullmatch(option) and option not in names:
             names.append(option)

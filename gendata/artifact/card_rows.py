@@ -42,6 +42,8 @@ class CardRow:
     picked_on_test: bool
     is_sealed: bool
     per_class: tuple[float, ...]
+    seed: int  # of the evaluation
+    corruptions: tuple[str, ...]  # of the test images, on which it was tested as well
 
     @property
     def kind(self) -> str:
@@ -67,6 +69,22 @@ class CardRow:
         if self.picked_on_test:
             told += ", picked on test data"
         return told if self.is_sealed else told + ", not sealed"
+
+    def conditions(self, *, ipc: int, has_soft_labels: bool) -> str:
+        """Options that `gendata evaluate` needs beside protocol, network, runs and row: " --seed 3", or nothing.
+
+        Args:
+            ipc: the artifact's own.
+            has_soft_labels: whether the artifact has any, which its students learn unless they are told otherwise.
+        """
+        asked = {
+            "ipc": None if self.ipc == ipc else self.ipc,
+            "labels": "hard" if has_soft_labels and self.row == "artifact" and self.labels == "hard" else None,
+            "teacher": "TEACHER" if self.labels == "teacher" else None,
+            "corruptions": ",".join(self.corruptions),
+            "seed": self.seed,
+        }
+        return "".join(f" --{name} {value}" for name, value in asked.items() if value)
 
     @property
     def bytes(self) -> str:
@@ -95,6 +113,8 @@ def read_rows(rows: Iterable[Mapping[str, Any]], *, artifact_id: str) -> list[Ca
             picked_on_test=row.get("selects_on_test") is True,
             is_sealed=_is_sealed(row, artifact_id),
             per_class=_numbers(row.get("per_class")),
+            seed=_whole(row.get("seed")) or 0,
+            corruptions=_names(row.get("corrupted")),
         )
         for row in rows
     ]
@@ -234,3 +254,7 @@ def _whole(value: object) -> int | None:
 def _numbers(values: object) -> tuple[float, ...]:
     numbers = [_number(value) for value in values] if isinstance(values, (list, tuple)) else []
     return tuple(number for number in numbers if number is not None)
+
+
+def _names(values: object) -> tuple[str, ...]:
+    return tuple(name for name in values if isinstance(name, str)) if isinstance(values, Mapping) else ()

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
-from gendata.artifact.layout import CARD, MANIFEST, is_listable, partial_folder, read_card, replace_file
+from gendata.artifact.layout import CARD, MANIFEST, is_listable, listed_path, new_folder, read_card, replace_file
 from gendata.errors import ArtifactError
 
 
@@ -27,22 +27,32 @@ def copy_artifact(artifact: CondensedArtifact, out: Path, *, replace: bool = Fal
             return _same_artifact(out, artifact)
         _check_replaceable(out)
     card = read_card(artifact.path)
-    partial = partial_folder(out)
-    try:
+    with new_folder(out) as partial:
         if card is not None:
             replace_file(partial / CARD, card)
-        for name in (MANIFEST, *artifact.manifest.files):
-            if (artifact.path / name).is_file():
-                _copy(artifact.path / name, partial / name)
+        _copy(artifact.path / MANIFEST, partial / MANIFEST)
+        for name, facts in artifact.manifest.files.items():
+            path = listed_path(artifact.path, name, facts)
+            if path.is_file():
+                _copy(path, partial / name)
         partial.chmod(0o755)
         open_artifact(partial)
-        if out.exists():
-            out.rename(partial / ".replaced")
-        partial.rename(out)
-        shutil.rmtree(out / ".replaced", ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _put(partial, out)
     return open_artifact(out, verify="none")
+
+
+def _put(partial: Path, out: Path) -> None:
+    """Renames `partial` to `out`; what is there goes once that is done."""
+    replaced = partial / ".replaced"
+    if out.exists():
+        out.rename(replaced)
+    try:
+        partial.rename(out)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(out)
+        raise
+    shutil.rmtree(out / ".replaced", ignore_errors=True)
 
 
 def _copy(path: Path, copy: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -86,6 +87,7 @@ class Draft:
     imported: Imported | None = None
     condensed_on: CondensedOn | None = None
     packed: bool = True  # False: one safetensors entry per tensor, larger and easier to read elsewhere
+    scales: Mapping[str, Tensor] = field(default_factory=dict)  # of stored tensors, by name; others lose least
 
 
 def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, bytes]:
@@ -94,7 +96,7 @@ def files_of(draft: Draft, *, preview: bytes | None, where: str) -> dict[str, by
     Raises:
         ArtifactError: a weight is not finite or does not fit its storage, or a rule of the format is broken.
     """
-    weights, weights_file, tensors = write_weights(_tensors(draft), packed=draft.packed)
+    weights, weights_file, tensors = write_weights(_tensors(draft), packed=draft.packed, scales=draft.scales)
     files = {layout.WEIGHTS: weights_file}
     if preview is not None:
         files[layout.PREVIEW] = _checked_png(preview)

@@ -41,13 +41,17 @@ CARD = "README.md"
 NEEDED_TO_SAMPLE = (WEIGHTS,)  # what artifact_bytes counts
 
 _UNLISTED = (MANIFEST, CARD)
-_MOST_CARD_BYTES = 1 << 20
+MAX_CARD_BYTES = 1 << 20
 _USUAL = re.compile(r"(LICEN[CS]E|NOTICE|CITATION)(\.[A-Za-z]{1,4})?")  # what owners of a repository lay beside it
 # Whole names: nothing that could leave the artifact, on any system, and nothing that something else would run.
 _LISTABLE = (WEIGHTS, PROBES, EVALUATIONS, PREVIEW)
 _MATERIALISED = re.compile(r"data/[A-Za-z0-9][A-Za-z0-9._-]{0,119}\.parquet")
 _log = logging.getLogger(__name__)
 _RESTORE = "The download is incomplete or the file was changed; fetch the artifact again: gendata pull NAME --out DIR."
+
+
+class UnwritableError(ArtifactError, OSError):
+    """A full disk, or a place that may not be written; an OSError too, for whoever can do without the file."""
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,9 +87,22 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
         raise _unreadable(path, error) from None
 
 
+def listed_path(folder: Path, name: str, facts: FileFacts) -> Path:
+    """Where a listed file's bytes are: under its name, or under a hidden one, if whoever replaced it was killed."""
+    path = folder / name
+    if os.path.lexists(path):
+        return path
+    return next((left for left in hidden_beside(path) if not _differences(left, name, facts, hashes=True)), path)
+
+
+def hidden_beside(path: Path) -> list[Path]:
+    """What was written beside `path`, to be renamed to it, and what `path` was before."""
+    return sorted(path.parent.glob(f".{path.name}.*"))
+
+
 def read_listed(folder: Path, name: str, facts: FileFacts, *, verify: bool) -> bytes:
     """Bytes of a listed file; with `verify`, only if their hash is the listed one."""
-    path = folder / name
+    path = listed_path(folder, name, facts)
     data = read_file(path, max_bytes=facts.size)
     if len(data) != facts.size:
         raise _changed(path, f"has {len(data)} bytes", f"{facts.size}")
@@ -155,8 +172,7 @@ def create_folder(out: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         ArtifactError: `out` exists and is not an empty folder, or nothing can be made there.
     """
-    partial = partial_folder(out)
-    try:
+    with new_folder(out) as partial:
         for name, data in contents.items():
             (partial / name).parent.mkdir(mode=0o755, exist_ok=True)
             _write_new(partial / name, data)
@@ -171,16 +187,24 @@ def create_folder(out: Path, contents: Mapping[str, bytes]) -> None:
                 remedy="Choose another folder, or move this one away.",
             ) from None  # fmt: skip
         sync_folder(out.parent)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out`, to be filled and renamed to it; else it goes.
+
+    Raises:
+        ArtifactError: it cannot be made or filled.
+    """
+    partial = _partial_folder(out)
+    try:
+        with writing(out):
+            yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def partial_folder(out: Path) -> Path:
-    """A new folder beside `out`, to be renamed to it once it is complete.
-
-    Raises:
-        ArtifactError: it cannot be made.
-    """
+def _partial_folder(out: Path) -> Path:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(out)
@@ -193,22 +217,47 @@ def partial_folder(out: Path) -> Path:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes `path` so that readers see the old bytes or the new ones, never a part."""
+    """Writes `path` so that readers see the old bytes or the new ones, never a part.
+
+    Raises:
+        UnwritableError: nothing can be written there.
+    """
     with written_beside(path, data) as partial:
         partial.rename(path)
-    sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
 def written_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """The bytes, on disk under a name of their own beside `path`, to be renamed to it; else they go."""
+    """The bytes, on disk under a name of their own beside `path`, to be renamed to it; else they go.
+
+    Raises:
+        UnwritableError: they, or what is done with them, cannot be written.
+    """
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    partial.unlink(missing_ok=True)
+    with writing(path):
+        partial.unlink(missing_ok=True)
+        try:
+            _write_new(partial, data)
+            yield partial
+        finally:
+            partial.unlink(missing_ok=True)  # there only if something failed
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What keeps a file or folder from being written, told as UnwritableError."""
     try:
-        _write_new(partial, data)
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)  # there only if something failed
+        yield
+    except ArtifactError:
+        raise
+    except OSError as error:
+        told = UnwritableError(
+            f"cannot be written: {error.strerror or error}", where=str(path), expected="room, and the right to write",
+            remedy="Make room there, or name another folder.",
+        )  # fmt: skip
+        told.strerror = error.strerror  # not errno: with both, OSError has a text of its own
+        raise told from None
 
 
 def read_card(folder: Path) -> bytes | None:
@@ -226,7 +275,7 @@ def read_card(folder: Path) -> bytes | None:
             "is a link to a file elsewhere", where=str(path), expected="a file of the artifact's own",
             remedy="Put the text itself there, or remove it: a card is made anew.",
         )  # fmt: skip
-    return read_file(path, max_bytes=_MOST_CARD_BYTES)
+    return read_file(path, max_bytes=MAX_CARD_BYTES)
 
 
 def _remove_abandoned(out: Path) -> None:

@@ -36,6 +36,7 @@ MAX_MICRO_BATCH = 4096
 MAX_TOLERANCE = 2  # steps between uint8 images: a larger one would let other images pass for the same
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
+_PLACE = re.compile(r"[/\\~.]|[A-Za-z]:[/\\]|file:")  # how the name of a file or folder may begin
 _MAX_FAULTS_TOLD = 12
 # What decides the samples, besides the weights' digest; read as it stands, so that a field this reader does not know
 # counts as well.
@@ -311,6 +312,7 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     yield from _label_faults(manifest)
     yield from _sampling_faults(manifest)
     yield from _weights_faults(manifest)
+    yield from _source_faults(manifest)
     yield from _file_faults(manifest)
 
 
@@ -396,6 +398,12 @@ def _weights_faults(manifest: Manifest) -> Iterator[str]:
             yield f"tensor {label} ({entry.dtype}) has scale_axis {entry.scale_axis}"
     if sum(4 * math.prod(entry.shape) for entry in tensors) > MAX_WEIGHT_BYTES:
         yield f"the weights would take more than {MAX_WEIGHT_BYTES} bytes"
+
+
+def _source_faults(manifest: Manifest) -> Iterator[str]:
+    for name, value in (manifest.source.options if manifest.source else {}).items():
+        if name == "path" or (isinstance(value, str) and _PLACE.match(value)):
+            yield f"source.options.{name[:80]} names a place on this machine, which whoever reads gives: --data FOLDER"
 
 
 def _file_faults(manifest: Manifest) -> Iterator[str]:

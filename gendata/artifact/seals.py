@@ -40,5 +40,5 @@ def broken_seals(artifact: CondensedArtifact) -> list[str]:
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """What makes two rows the same measurement."""
-    return tuple(str(row.get(name)) for name in _SAME)
+    """What makes two rows the same measurement; the teacher too, where one is told."""
+    return tuple(str(row.get(name)) for name in _SAME) + ((str(row["teacher"]),) if row.get("teacher") else ())

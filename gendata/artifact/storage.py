@@ -76,8 +76,13 @@ def entry_for(name: str, tensor: Tensor, dtype: StorageDtype) -> TensorEntry:
     return TensorEntry(name=name, shape=tuple(tensor.shape), dtype=dtype, scale_axis=axis)
 
 
-def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry, Tensor]:
+def encode(
+    name: str, tensor: Tensor, dtype: StorageDtype, *, scales: Tensor | None = None
+) -> tuple[TensorEntry, Tensor]:
     """The entry and the bytes (uint8, 1-D) of `tensor`.
+
+    Args:
+        scales: of integers, (num_scales,) float16, see `scales_of`; None: those that lose least.
 
     Raises:
         ArtifactError: a value is not finite, or does not fit `dtype`.
@@ -93,7 +98,7 @@ def encode(name: str, tensor: Tensor, dtype: StorageDtype) -> tuple[TensorEntry,
     values = tensor.to(torch.float32)
     if not values.isfinite().all():
         raise ArtifactError(f"tensor {name!r} holds a value that is not finite", expected="finite weights")
-    encoded = _encode_floats(values, dtype) if dtype in FLOATS else _encode_integers(values, entry)
+    encoded = _encode_floats(values, dtype) if dtype in FLOATS else _encode_integers(values, entry, scales)
     if not decode(entry, encoded).isfinite().all():
         raise ArtifactError(
             f"tensor {name!r} reaches {values.abs().max().item():.3g}", expected=f"values that fit {dtype}",
@@ -116,19 +121,27 @@ def decode(entry: TensorEntry, encoded: Tensor) -> Tensor:
     return integers.to(torch.float32).reshape(entry.shape) * _along(scales, entry)
 
 
-def rounded(tensor: Tensor, dtype: StorageDtype) -> Tensor:
+def rounded(tensor: Tensor, dtype: StorageDtype, *, scales: Tensor | None = None) -> Tensor:
     """float32: what `decode` gives of what `encode` makes of floats, on the tensor's device and without any bytes.
 
     On a GPU sums have other last bits: where two scales of a packed dtype serve about as well it may be the other one.
     Values that are not finite, or that `dtype` cannot hold, give ones that are not finite.
+
+    Args:
+        scales: in the place of those that `encode` would choose, see `scales_of`.
     """
     values = tensor.detach().to(torch.float32)
     if dtype in FLOATS:
         return values.to(FLOATS[dtype]).to(torch.float32)
-    entry = entry_for("", values, dtype)
-    rows = _rows(values, entry)
-    scales = _scales(rows, dtype)
+    rows = _rows(values, entry_for("", values, dtype))
+    scales = _scales(rows, dtype) if scales is None else scales
     return (_integers(rows, scales, LARGEST[dtype]) * scales.to(torch.float32)[:, None]).reshape(values.shape)
+
+
+def scales_of(tensor: Tensor, dtype: StorageDtype) -> Tensor | None:
+    """The scales (num_scales,) float16 that `encode` chooses; None: `dtype` has none."""
+    values = tensor.detach().to(torch.float32)
+    return _scales(_rows(values, entry_for("", values, dtype)), dtype) if dtype in LARGEST else None
 
 
 def is_finite(entry: TensorEntry, encoded: Tensor) -> bool:
@@ -144,9 +157,9 @@ def _encode_floats(values: Tensor, dtype: str) -> Tensor:
     return values.to(FLOATS[dtype]).reshape(-1).view(torch.uint8)
 
 
-def _encode_integers(values: Tensor, entry: TensorEntry) -> Tensor:
+def _encode_integers(values: Tensor, entry: TensorEntry, scales: Tensor | None) -> Tensor:
     rows = _rows(values, entry)
-    scales = _scales(rows, entry.dtype)
+    scales = _scales(rows, entry.dtype) if scales is None else scales.detach().cpu().to(torch.float16)
     q = _integers(rows, scales, LARGEST[entry.dtype]).to(torch.int8).reshape(-1)
     return torch.cat([scales.view(torch.uint8), _packed(q, entry.dtype)[: entry.value_bytes]])
 

@@ -37,10 +37,18 @@ _TORCH_DTYPE = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat
 
 
 def write_weights(
-    tensors: Mapping[str, tuple[Tensor, StorageDtype]], *, packed: bool = True
+    tensors: Mapping[str, tuple[Tensor, StorageDtype]],
+    *,
+    packed: bool = True,
+    scales: Mapping[str, Tensor] | None = None,
 ) -> tuple[Weights, bytes, dict[str, Tensor]]:
-    """The manifest's block, the file's bytes, and the tensors as a reader will decode them."""
-    encoded = [encode(name, *tensors[name]) for name in sorted(tensors)]
+    """The manifest's block, the file's bytes, and the tensors as a reader will decode them.
+
+    Args:
+        scales: of some tensors, by name; see `encode`.
+    """
+    held = scales or {}
+    encoded = [encode(name, *tensors[name], scales=held.get(name)) for name in sorted(tensors)]
     if packed:
         stored = {_PACKED: torch.cat([data for _, data in encoded] or [torch.empty(0, dtype=torch.uint8)])}
     else:

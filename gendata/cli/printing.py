@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +99,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
     typer.echo(
         f"{report.protocol}, {clean(networks)}, {report.source}: {report.split} accuracy, mean ± std over n networks"
     )
-    statuses = {row.protocol: row.status for row in report.rows}
-    loops = {"exact": "shown equal to the published loop", "implemented": "not shown equal to a published loop"}
-    typer.echo("; ".join(f"{name} is {loops.get(status, status)}" for name, status in statuses.items()))
+    typer.echo("; ".join(_loops(report)))
     for row in report.rows:
         if row.note:
             typer.echo(f"{row.name} {row.mode}: {clean(row.note)}")
@@ -119,6 +117,18 @@ def print_report(report: Report, *, as_json: bool) -> None:
         typer.echo(f"DD-Ranking's scores of the frozen set, as fractions: {told}{picked}")
     for name, reason in report.skipped.items():
         typer.echo(f"{name} was not measured: {clean(reason)}")
+
+
+def _loops(report: Report) -> Iterator[str]:
+    """Which loops were shown equal to published ones; of a protocol whose rows differ in that, which rows' loops."""
+    loops = {"exact": "shown equal to the published loop", "implemented": "not shown equal to a published loop"}
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in report.rows:
+        rows.setdefault((row.protocol, row.status), []).append(row.option)
+    protocols = [protocol for protocol, _ in rows]
+    for (protocol, status), options in rows.items():
+        which = f": {clean(', '.join(dict.fromkeys(options)))}" if protocols.count(protocol) > 1 else ""
+        yield f"{protocol} is {loops.get(status, status)}{which}"
 
 
 def print_json(**facts: Any) -> None:

@@ -150,6 +150,7 @@ class Job:
             label_head=self.method.label_head.cpu() if self.method.label_head else None,
             dtype="float32" if self.method.space else "uint8",
             space=self.method.space,
+            scales={f"latent.{name}": scales for name, scales in self.method.law_scales.items()},
         )
         artifact = save_artifact(out, draft, preview=draft_preview(draft))
         folder.forget()

@@ -108,14 +108,14 @@ def frozen_path(key: FrozenKey) -> Path:
 
 def open_frozen(key: FrozenKey, path: Path) -> MappedSet | None:
     """The set of `key` from its file; None: there is none, or it is damaged."""
-    if not path.is_file():
-        return None
     size = _HEAD_BYTES + key.num_bytes + 4 * key.num_blocks
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size != size or file.read(_HEAD_BYTES) != _head(key):
                 raise ValueError("its head or its size is not what it should be")
             mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # none, or somebody else's
+        return None
     except (OSError, ValueError) as error:
         discard_frozen(path, str(error))
         return None
@@ -128,14 +128,13 @@ def open_frozen(key: FrozenKey, path: Path) -> MappedSet | None:
 
 def keep_frozen(key: FrozenKey, path: Path, pixels: Tensor) -> None:
     """Writes a complete set, whole or not at all. A cache that cannot be written is no error: the log says so."""
-    if path.exists() or key.num_bytes > _LARGEST_BYTES:
-        return
-    values = pixels.numpy()
-    sums = [block_checksum(pixels, number, key.block) for number in range(key.num_blocks)]
     try:
+        if path.exists() or key.num_bytes > _LARGEST_BYTES:
+            return
+        sums = [block_checksum(pixels, number, key.block) for number in range(key.num_blocks)]
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_partial(path.parent, older_than_sec=_ABANDONED_SEC)
-        _write(path, [_head(key), values.data.cast("B"), np.array(sums, dtype="<u4").tobytes()])
+        _write(path, [_head(key), pixels.numpy().data.cast("B"), np.array(sums, dtype="<u4").tobytes()])
     except OSError as error:
         _log.warning("the frozen set is not kept for the next time: %s", error)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ from gendata.evaluation.drawing import drawing_of, drawn_at_random
 from gendata.evaluation.preparation import Normaliser
 from gendata.evaluation.progress import Progress, Silence
 from gendata.evaluation.protocol import Protocol
+from gendata.evaluation.split_digest import split_digest
 from gendata.evaluation.teacher_view import TeacherView
 from gendata.evaluation.training import Feed, Images
 from gendata.sources.source import Source, Split, hold_out
@@ -119,6 +119,15 @@ class Bench:
 
         return drawn
 
+    def count_distinct(self, num_images: int, *, seed: int) -> int:
+        """Different images, of a stored set of so many, in the passes of the run `seed`."""
+        if self.is_drawn_whole:
+            return num_images
+        seen = torch.zeros(num_images, dtype=torch.bool)
+        for index in range(self.protocol.passes):
+            seen[drawn_at_random(num_images, count=self.num_images, seed=seed, index=index)] = True
+        return int(seen.sum())
+
     @property
     def steps_per_pass(self) -> int:
         """Optimiser steps in a pass of the frozen row."""
@@ -140,10 +149,8 @@ class Bench:
 
     @cached_property
     def test_digest(self) -> str:
-        """sha256 over the images and labels that score: the source's fingerprint is of train alone."""
-        digest = hashlib.sha256(self.test.x.contiguous().numpy().data)
-        digest.update(self.test.y.numpy().astype("<i8").tobytes())
-        return digest.hexdigest()
+        """sha256 over the images and labels that score."""
+        return split_digest(self.test)
 
     @property
     def pool(self) -> Split:

@@ -29,7 +29,7 @@ from gendata.evaluation.modes import fresh_matched, fresh_steps, frozen
 from gendata.evaluation.preparation import BankSpace, Normaliser
 from gendata.evaluation.processes import runner, threads_per_job
 from gendata.evaluation.progress import Progress, Silence
-from gendata.evaluation.protocols import SUITES, Protocol, members_of, require_runnable
+from gendata.evaluation.protocols import SUITES, Protocol, members_of, require_own_name, require_runnable
 from gendata.evaluation.report import Report, Row
 from gendata.evaluation.scoring import scores_of
 from gendata.evaluation.selected_real import herding, k_center
@@ -116,6 +116,7 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     records = (protocol,) if isinstance(protocol, Protocol) else members_of(protocol)
     for record in records:
         require_runnable(record)
+        require_own_name(record)
     _check_runs(conditions.runs)
     if conditions.split not in get_args(TestedOn):
         raise SpecError(f"split is {conditions.split!r}", expected=" or ".join(map(repr, get_args(TestedOn))))
@@ -130,7 +131,7 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
     for network in conditions.networks or ():
         _check_known(network, subject.source.spec)
     benches = [_bench(subject, conditions, record) for record in _with_networks(records, conditions.networks)]
-    kept = evaluations_folder() if conditions.resume else None
+    facts, kept = subject.source.facts(), evaluations_folder() if conditions.resume else None
     ledger = Ledger(kept)
     forget_old(kept)
     measured: list[Row] = []
@@ -151,8 +152,13 @@ def evaluate_subject(subject: Subject, conditions: Conditions, *, protocol: str 
         networks=tuple(dict.fromkeys(bench.protocol.network for bench in benches)),
         ipc=subject.ipc,
         artifact_id=None if subject.artifact is None else subject.artifact.artifact_id,
-        source=subject.source.name,
-        fingerprint=subject.source.fingerprint,
+        source=facts.name,
+        source_options=facts.options,
+        source_folder=facts.folder,
+        fingerprint=facts.fingerprint,
+        test_digest=benches[0].test_digest,
+        teacher=next((bench.teacher.sha256 for bench in benches if bench.teacher), None),
+        max_bytes=subject.artifact_bytes or None if subject.artifact is None else None,
         seed=conditions.seed,
         device=str(benches[0].device),
         threads=benches[0].threads if benches[0].device.type == "cpu" else None,

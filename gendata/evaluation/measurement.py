@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from statistics import fmean, pstdev
+from statistics import fmean
 
 import msgspec
 from torch import Tensor
@@ -18,6 +18,7 @@ from gendata.evaluation.report import Row
 from gendata.evaluation.result import CurvePoint, NetworkResult
 from gendata.evaluation.seeds import derive
 from gendata.evaluation.selection import selection_of
+from gendata.evaluation.spread import mean_and_std
 from gendata.evaluation.training import Feed, Training, tested
 from gendata.evaluation.unfinished import Unfinished, forget
 from gendata.methods.draws import globally_seeded
@@ -147,15 +148,16 @@ def _thinned(curve: Sequence[CurvePoint]) -> Sequence[CurvePoint]:
 
 def _row(bench: Bench, plan: RowPlan, seeds: tuple[int, ...], results: Sequence[NetworkResult]) -> Row:
     protocol, reported = plan.protocol or bench.protocol, [result.reported for result in results]
+    mean, std = mean_and_std(reported, protocol.spread)
     return Row(
         name=plan.name,
         mode=plan.mode,
-        mean=fmean(reported),
-        std=pstdev(reported),
+        mean=mean,
+        std=std,
         n=len(results),
         bytes=max((result.bytes for result in results if result.bytes is not None), default=None),
         images_seen=max(result.images_seen for result in results),
-        distinct_images=max(result.distinct_images for result in results),
+        distinct_images=max(min(result.distinct_images, result.images_seen) for result in results),
         steps=results[0].steps,
         passes=results[0].passes,
         network=protocol.network,

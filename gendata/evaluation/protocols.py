@@ -8,7 +8,16 @@ from gendata.errors import SpecError, unknown_name
 from gendata.evaluation.protocol import Protocol, Suite
 from gendata.recipe import Choice
 
-__all__ = ["PROTOCOLS", "SUITES", "Protocol", "Suite", "get_protocol", "members_of", "require_runnable"]
+__all__ = [
+    "PROTOCOLS",
+    "SUITES",
+    "Protocol",
+    "Suite",
+    "get_protocol",
+    "members_of",
+    "require_own_name",
+    "require_runnable",
+]
 
 _DIGITS = ("digits", "mnist", "svhn", "usps")
 _SGD = Choice(name="sgd", options={"momentum": 0.9, "weight_decay": 5e-4})
@@ -327,6 +336,18 @@ def require_runnable(protocol: Protocol) -> None:
         raise SpecError(
             f"the protocol {protocol.name} is declared, not implemented",
             expected="a protocol that is exact or implemented",
+        )
+
+
+def require_own_name(protocol: Protocol) -> None:
+    """Raises SpecError for a changed record under a published name: its rows would pass for that protocol's."""
+    published = PROTOCOLS.get(protocol.name, protocol)
+    changed = [field for field in protocol.__struct_fields__ if getattr(protocol, field) != getattr(published, field)]
+    if changed:
+        raise SpecError(
+            f"the record is called {protocol.name} and has another {', '.join(changed)}",
+            expected="a published protocol as it is: gendata protocol show NAME",
+            remedy="Give a changed one its own name: msgspec.structs.replace(protocol, name=...).",
         )
 
 

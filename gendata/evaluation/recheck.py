@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isclose
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +13,18 @@ from gendata.artifact.row_options import option_of
 from gendata.artifact.seals import broken_seals
 from gendata.errors import GendataError, SpecError
 from gendata.evaluation import evaluate
+from gendata.evaluation.evaluator import named_source
 from gendata.evaluation.progress import Progress
+from gendata.evaluation.protocols import PROTOCOLS, QUICK
 from gendata.evaluation.report import Row
+from gendata.evaluation.split_digest import split_digest
+from gendata.evaluation.spread import mean_and_std
+from gendata.sources.source import Source
 
 _DEVIATIONS, _AT_LEAST = 3.0, 0.01  # how far two means may lie apart that are of other machines
+_SUM_ERROR = 1e-9  # of mean and deviation, which another Python may round otherwise
+
+Verdict = Literal["equal", "within noise", "differs", "not measured"]  # equal: network by network, to the last bit
 
 
 class _Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +39,13 @@ class _Sealed(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     seed: int
     ipc: int
+    bytes: int | None
+    images_seen: int
     reported: tuple[float, ...]
     labels: str = "hard"
     selects_on_test: bool = False
+    test_digest: str | None = None  # None: a row of before
+    teacher: str | None = None  # its sha256; None: there is none, or a row of before
 
 
 class Rechecked(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,9 +56,9 @@ class Rechecked(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     network: str
     sealed: float  # mean, as the artifact says
-    again: float | None  # None: could not be measured here
-    verdict: Literal["equal", "within noise", "differs", "not measured"]  # equal: network by network, to the last bit
-    reason: str = ""  # of "not measured"
+    again: float | None  # None: could not be measured here, or need not be
+    verdict: Verdict
+    reason: str = ""  # of "not measured", and of "differs" where it is not the accuracies that do
     selects_on_test: bool = False  # the accuracies were picked by looking at test data
 
 
@@ -60,6 +73,13 @@ def recheck(
 ) -> list[Rechecked]:
     """Measures every row of an artifact's evaluations again, with its protocol, network, seed and number of networks.
 
+    A row differs that contradicts itself, that shows its networks another number of images or costs other bytes, or
+    whose mean lies further off than networks do here. What the row says of its own spread excuses nothing.
+
+    Args:
+        teacher: for the rows whose labels come from one; the others are measured without.
+        data_root, progress, jobs, device: as of `evaluate`.
+
     Raises:
         SpecError: there is no row, or one is not what was sealed; nothing is measured then.
         As `evaluate`.
@@ -70,8 +90,8 @@ def recheck(
     rows = [_typed(row, where=str(path)) for row in artifact.evaluations()]
     if not rows:
         raise SpecError("holds no sealed rows", where=str(path), remedy="`gendata evaluate --write` makes them.")
-    asked = {"data_root": data_root, "teacher": teacher, "progress": progress, "jobs": jobs, "device": device}
-    return [_again(artifact, row, asked) for row in rows]
+    asked = {"progress": progress, "jobs": jobs, "device": device}
+    return [_again(artifact, row, data_root=data_root, teacher=teacher, asked=asked) for row in rows]
 
 
 def _typed(row: dict[str, Any], *, where: str) -> _Sealed:
@@ -85,9 +105,16 @@ def _typed(row: dict[str, Any], *, where: str) -> _Sealed:
         ) from None
 
 
-def _again(artifact: CondensedArtifact, row: _Sealed, asked: dict[str, Any]) -> Rechecked:
-    then = {name: getattr(row, name) for name in ("row", "mode", "protocol", "network", "selects_on_test")}
+def _again(
+    artifact: CondensedArtifact, row: _Sealed, *, data_root: Path | None, teacher: Path | None, asked: dict[str, Any]
+) -> Rechecked:
+    told = {name: getattr(row, name) for name in ("row", "mode", "protocol", "network", "selects_on_test")}
+    then = {**told, "sealed": row.mean}
+    if fault := _contradiction(row):
+        return Rechecked(**then, again=None, verdict="differs", reason=fault)
     try:
+        source, teacher = named_source(artifact, data_root), teacher if row.labels == "teacher" else None
+        _require_the_same(row, source, teacher)
         report = evaluate(
             artifact,
             protocol=row.protocol,
@@ -97,16 +124,55 @@ def _again(artifact: CondensedArtifact, row: _Sealed, asked: dict[str, Any]) -> 
             ipc=row.ipc,
             seed=row.seed,
             labels="hard" if row.labels == "hard" else "own",
+            source=source,
+            teacher=teacher,
             resume=False,
             **asked,
         )
     except GendataError as error:
-        return Rechecked(**then, sealed=row.mean, again=None, verdict="not measured", reason=error.what)
-    return Rechecked(**then, sealed=row.mean, again=report.rows[0].mean, verdict=_verdict(row, report.rows[0]))
+        return Rechecked(**then, again=None, verdict="not measured", reason=error.what)
+    verdict, reason = _compared(row, report.rows[0], budget=artifact.artifact_bytes)
+    return Rechecked(**then, again=report.rows[0].mean, verdict=verdict, reason=reason)
 
 
-def _verdict(then: _Sealed, now: Row) -> Literal["equal", "within noise", "differs"]:
+def _contradiction(row: _Sealed) -> str:
+    """What of a row does not follow from the accuracies that it holds; empty: all does."""
+    if not row.reported or not all(0 <= accuracy <= 1 for accuracy in row.reported):
+        return "`reported` holds no accuracies"
+    mean, std = mean_and_std(row.reported, PROTOCOLS.get(row.protocol, QUICK).spread)
+    follow = {
+        "n": row.n == len(row.reported),
+        "mean": isclose(row.mean, mean, abs_tol=_SUM_ERROR),
+        "std": isclose(row.std, std, abs_tol=_SUM_ERROR),
+    }
+    wrong = [name for name, follows in follow.items() if not follows]
+    return f"does not follow from `reported`: {', '.join(wrong)}" if wrong else ""
+
+
+def _require_the_same(row: _Sealed, source: Source, teacher: Path | None) -> None:
+    """Raises unless the test images and the teacher are those that the row was measured with, where it tells them."""
+    if row.test_digest and split_digest(source.split("test")) != row.test_digest:
+        raise SpecError(f"the test images of {source.name} found here are not those that it was tested on")
+    if row.teacher and teacher is not None:
+        from gendata.labels.teacher import open_teacher
+
+        if open_teacher(teacher).sha256 != row.teacher:
+            raise SpecError(f"the teacher given is not the one of sha256 {row.teacher[:12]}...")
+
+
+def _compared(then: _Sealed, now: Row, *, budget: int) -> tuple[Verdict, str]:
+    """The verdict, and its reason where that is not the accuracy."""
+    if now.images_seen != then.images_seen:
+        return "differs", f"{now.images_seen} images are seen, not {then.images_seen}"
+    if now.bytes != then.bytes and not _is_another_sheet(then, now, budget=budget):
+        return "differs", f"costs {now.bytes} bytes, not {then.bytes}"
     if now.reported == then.reported:
-        return "equal"
-    allowed = max(_AT_LEAST, _DEVIATIONS * max(now.std, then.std))
-    return "within noise" if abs(now.mean - then.mean) <= allowed else "differs"
+        return "equal", ""
+    allowed = max(_AT_LEAST, _DEVIATIONS * now.std)
+    return ("within noise" if abs(now.mean - then.mean) <= allowed else "differs"), ""
+
+
+def _is_another_sheet(then: _Sealed, now: Row, *, budget: int) -> bool:
+    """Whether the images are of a compressed sheet, which another machine may write, or choose, otherwise."""
+    fits = then.bytes is not None and 0 < then.bytes <= budget
+    return then.row == "equal-bytes-real" and fits and now.reported != then.reported

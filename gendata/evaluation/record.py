@@ -13,7 +13,7 @@ from gendata.artifact.amend import amending, write_evaluations
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
 from gendata.artifact.seals import is_sealed, key_of, sealed
 from gendata.errors import IntegrityError, SpecError
-from gendata.evaluation.report import Report
+from gendata.evaluation.report import Report, Row
 
 
 def record_report(path: str | Path, report: Report) -> list[str]:
@@ -25,8 +25,8 @@ def record_report(path: str | Path, report: Report) -> list[str]:
 
     Raises:
         IntegrityError: the report is of another artifact.
-        SpecError: its rows were scored on validation images, which are for choices alone, or on other data than the
-            artifact was made from.
+        SpecError: its rows were scored on validation images, which are for choices alone, on other data than the
+            artifact was made from, or on other test images than rows of the same source that are sealed.
     """
     if report.split != "test":
         raise SpecError(
@@ -52,11 +52,19 @@ def record_report(path: str | Path, report: Report) -> list[str]:
                 expected=f"{facts.fingerprint[:12]}..., the data that the artifact was made from",
                 remedy="Keep such rows apart: report.to_json().",
             )
-        new = [
-            sealed({**_told(msgspec.to_builtins(row)), **_circumstances(report)}, artifact_id=artifact.artifact_id)
-            for row in report.rows
-        ]
+        told = [_told(msgspec.to_builtins(row)) | _circumstances(report, row) for row in report.rows]
+        if other := _other_digest(report.test_digest, report.source, artifact):
+            raise SpecError(
+                f"the rows were tested on images of digest {str(report.test_digest)[:12]}...",
+                where=str(path),
+                expected=f"{other[:12]}..., on which the sealed rows of {report.source} were tested",
+                remedy="Keep such rows apart: report.to_json().",
+            )
         rows = {key_of(row): row for row in artifact.evaluations()}  # a row measured again keeps its place
+        new = [
+            sealed(_with_corruptions(row, rows.get(key_of(row)), artifact), artifact_id=artifact.artifact_id)
+            for row in told
+        ]
         left = [row for row in new if _is_of_more(rows.get(key_of(row)), row, artifact)]
         rows |= {key_of(row): row for row in new if row not in left}
         write_evaluations(path, list(rows.values()))
@@ -66,6 +74,24 @@ def record_report(path: str | Path, report: Report) -> list[str]:
 def _is_of_more(old: Mapping[str, Any] | None, new: Mapping[str, Any], artifact: CondensedArtifact) -> bool:
     n = old.get("n") if old is not None and is_sealed(old, artifact) else None
     return isinstance(n, int) and n > int(new["n"])
+
+
+def _with_corruptions(
+    new: Mapping[str, Any], old: Mapping[str, Any] | None, artifact: CondensedArtifact
+) -> Mapping[str, Any]:
+    """The row with what its very networks came to on corrupted images before, too."""
+    if old is None or not is_sealed(old, artifact) or not new["reported"]:
+        return new
+    if any(list(new[name]) != list(old.get(name, ())) for name in ("seeds", "reported")):
+        return new
+    return {**new, "corrupted": {**old.get("corrupted", {}), **new["corrupted"]}}
+
+
+def _other_digest(digest: str | None, source: str, artifact: CondensedArtifact) -> str | None:
+    """Of other test images than those of `digest`, on which a sealed row of the source was tested; None: of none."""
+    rows = (row for row in artifact.evaluations() if row.get("source") == source and is_sealed(row, artifact))
+    known = {str(row["test_digest"]) for row in rows if row.get("test_digest")}
+    return next(iter(sorted(known - {digest})), None) if digest else None
 
 
 def adopt_rows(path: str | Path, other: CondensedArtifact) -> int:
@@ -106,6 +132,8 @@ def _fits(row: Mapping[str, Any], artifact: CondensedArtifact, other: CondensedA
     source = artifact.manifest.source
     if source is None or row["fingerprint"] != source.fingerprint or artifact.space != other.space:
         return False
+    if _other_digest(row.get("test_digest"), row["source"], artifact):
+        return False
     if row["row"] == "artifact":
         return row["labels"] == "hard" and _stores_the_same(row, artifact, other)
     return artifact.artifact_bytes == other.artifact_bytes or row["row"] != "equal-bytes-real"
@@ -124,11 +152,12 @@ def _stores_the_same(row: Mapping[str, Any], artifact: CondensedArtifact, other:
     return torch.equal(images, others)
 
 
-def _circumstances(report: Report) -> dict[str, Any]:
+def _circumstances(report: Report, row: Row) -> dict[str, Any]:
     """Without which a number can be neither repeated nor compared."""
     facts = report.environment
     packages = facts.get("packages", {})
     hardware = {name: facts.get(name) for name in ("processor", "cpus", "cpu_capability", "accelerators")}
+    teacher = report.teacher if row.labels == "teacher" else None
     return {
         "ipc": report.ipc,
         "seed": report.seed,  # of the evaluation: `seeds`, one per network, follow from it
@@ -137,6 +166,8 @@ def _circumstances(report: Report) -> dict[str, Any]:
         "device": report.device,
         "versions": {"gendata": facts.get("gendata"), "torch": packages.get("torch")},
         "hardware": hardware | {"torch_threads": report.threads},
+        **({"test_digest": report.test_digest} if report.test_digest else {}),
+        **({"teacher": teacher} if teacher else {}),
     }
 
 

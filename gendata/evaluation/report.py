@@ -25,7 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     passes: int  # as the schedule counts them
     network: str
     protocol: str
-    status: str = "implemented"  # of the protocol; or exact
+    status: str = "implemented"  # of the loop that trained it; "exact": shown equal to the published one
     split: str = "test"  # whose images scored it; "validation": held out of train, for choices, never a result
     selects_on_test: bool = False  # the accuracy was picked by looking at test data
     labels: str = "hard"  # or "soft" (the artifact's own), "teacher"
@@ -54,7 +54,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     ipc: int
     artifact_id: str | None
     source: str  # registered name
+    source_options: dict[str, Any] = {}  # its options, without any path
+    source_folder: str | None = None  # name of the local folder that was read; None: the source is known by its name
     fingerprint: str  # of the source
+    test_digest: str | None = None  # sha256 over the images and labels that scored; None: a report of before
+    teacher: str | None = None  # sha256 of the teacher whose labels were learned; None: there is none
+    max_bytes: int | None = None  # without an artifact: what equal-bytes-real might cost; None: it was not asked for
     seed: int
     device: str
     threads: int | None = None  # of torch in each process that trained, on a CPU; how many decides the last bits

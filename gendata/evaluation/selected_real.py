@@ -52,7 +52,7 @@ def _plan(bench: Bench, name: str, select: Callable[[Tensor, int], Tensor]) -> R
             images=bench.passes_over(images, seed=seed),
             protocol=bench.protocol,
             steps_per_pass=bench.steps_per_pass,
-            distinct_images=num_images,
+            distinct_images=bench.count_distinct(num_images, seed=seed),
             num_bytes=num_images * bench.spec.num_pixels,
         )
 

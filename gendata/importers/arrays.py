@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +17,8 @@ from gendata.errors import SourceError
 
 MAX_ARRAY_BYTES = 4 << 30
 _MAX_ENTRIES = 64
+# Of a damaged zip file, or one that needs a password.
+_UNREADABLE = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError)
 _PLAIN = "biuf"  # kinds of dtype: bool, integers, floats
 
 
@@ -34,7 +38,7 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
                     expected=f"{', '.join(names)}; it has {', '.join(sorted(entries))[:200]}",
                 )  # fmt: skip
             return {name: _array(archive, entries[name], f"{path}: {name}") for name in names}
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise SourceError(f"is not a readable .npz ({error})", where=str(path)) from None
 
 

@@ -44,7 +44,7 @@ class LatentLaw(nn.Module, ABC):
     def prepare(self) -> None:
         """Derives what follows from the learned tensors; called after they are loaded or fitted.
 
-        Training that moves them goes on with what was derived when it began.
+        What moves them leaves it as it is until the next call.
         """
 
     def __call__(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:

@@ -11,7 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from gendata.losses.embedded import Embedded, scaled_features
+from gendata.losses.intra_class import class_spread
 from gendata.losses.loss import Loss
+
+_LEAST_SHARE = 0.01  # of a squared distance of means, which is taken for that of centres at least
 
 
 class InterClassConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +37,8 @@ class InterClass(Loss):
     centres of different classes. Its formula and weight are not public. Both forms here are ours:
 
         ratio           mean over pairs of max(0, ratio - |m_c - m_c'| / |m_c - m_c'|_real)^2: a target, so that one
-                        number means the same under every network
+                        number means the same under every network; the squared distances are estimated without bias
+                        (`squared_gaps`), else few samples would seem further apart than they are
         log-sum-exp     mean_c log mean_{c' != c} exp(cos(m_c, m_c') / temperature), centres taken from the centre of
                         all: without a target, on the angle alone. Of two classes nothing is left to push: their
                         centres always lie opposite each other, and the term is constant
@@ -55,12 +59,23 @@ class InterClass(Loss):
 
 def gap_ratio_loss(h_syn: Tensor, h_real: Tensor, *, ratio: float) -> Tensor:
     """mean over pairs of classes of max(0, ratio - gap_syn / gap_real)^2, features (classes, samples, features)."""
-    first, second = torch.triu_indices(len(h_syn), len(h_syn), offset=1, device=h_syn.device)
-    gaps = []
-    for h in (h_syn, h_real):
-        centres = h.mean(1)
-        gaps.append(((centres[first] - centres[second]).square().sum(1) + 1e-12).sqrt())
+    gaps = [(squared_gaps(h) + 1e-12).sqrt() for h in (h_syn, h_real)]
     return (ratio - gaps[0] / gaps[1].clamp_min(1e-6)).clamp_min(0).square().mean()
+
+
+def squared_gaps(h: Tensor) -> Tensor:
+    """(pairs of classes,) squared distances of the centres that features (classes, samples, features) are drawn around.
+
+    Those of means of n samples exceed them by tr Cov / n of both classes, which is taken off, most of the distance at
+    most: what is left still says which way apart is. Of single samples nothing is taken off.
+    """
+    first, second = torch.triu_indices(len(h), len(h), offset=1, device=h.device)
+    centres = h.mean(1)
+    biased = (centres[first] - centres[second]).square().sum(1)
+    if h.shape[1] < 2:
+        return biased
+    excess = class_spread(h) / h.shape[1]
+    return torch.maximum(biased - excess[first] - excess[second], _LEAST_SHARE * biased)
 
 
 def _log_sum_exp(centres: Tensor, temperature: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Methods: the objectives that fit a generator. `setup`, `step(i) -> losses`, `state_dict`; no files, no loop."""
+"""Methods: the objectives that fit a generator. `begin`, `stages`, `step` -> losses, `finish`; no files, no loop."""
 
 TABLE = {
     "dim": "gendata.methods.dim:Dim",

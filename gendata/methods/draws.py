@@ -14,11 +14,15 @@ from gendata.latents.law import LatentLaw
 from gendata.latents.philox import normals, uniforms
 
 
+def keyed_seed(*key: object) -> int:
+    """A seed of 32 bits that depends on `key` alone: torch's CPU generator uses no more."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return int.from_bytes(digest[:4], "little")
+
+
 def keyed_generator(*key: object) -> torch.Generator:
     """A CPU generator that depends on `key` alone."""
-    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    # torch's CPU generator uses the low 32 bits of its seed only.
-    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+    return torch.Generator().manual_seed(keyed_seed(*key))
 
 
 @contextmanager
@@ -60,8 +64,8 @@ class ClassDraws:
 def draw_latents(
     law: LatentLaw, y: Tensor, *, seed: int, stream: str, step: int, forward: Callable[..., Tensor] | None = None
 ) -> Tensor:
-    """Latents (N, dim) for labels (N,), through the law that the artifact will be sampled with. (A codebook's codes mix
-    with the neighbours that they had when they were fitted; of the stored ones, which have moved, some have others.)
+    """Latents (N, dim) for labels (N,), through the law that the artifact will be sampled with. A codebook's codes mix
+    with the neighbours that they had when it was last prepared.
 
     Args:
         forward: called in the law's place with what the law takes; None: the law.

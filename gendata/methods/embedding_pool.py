@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from gendata.methods.draws import keyed_seed
 from gendata.networks import build_network
 from gendata.networks.classifier import Classifier
 from gendata.networks.outline import outline
@@ -26,7 +27,7 @@ class EmbeddingPool(nn.Module):
         spec: what the networks see and tell apart.
         num_networks: that are trained.
         ages: training steps after which snapshots are kept.
-        seed: of the initial weights, network by network.
+        seed: of the initial weights.
         kind: what `draw` gives beside fresh networks. "trained": a snapshot. "interpolated": weights u a + (1 - u) b
             between the initial ones a and a snapshot b, u uniform (DANCE, arXiv:2406.01063; also NCFM's code).
             "random": nothing, fresh networks only (DM).
@@ -45,10 +46,14 @@ class EmbeddingPool(nn.Module):
         super().__init__()
         self.kind = kind
         self.name, self.spec, self.ages, self.seed = name, spec, ages, seed
-        self.networks = nn.ModuleList(build_network(name, spec=spec, seed=seed + k) for k in range(num_networks))
+        self.networks = nn.ModuleList(self._untrained(k) for k in range(num_networks))
         self.snapshots = nn.ModuleList(
             build_network(name, spec=spec, seed=0) for _ in range(num_networks * len(ages))
         ).requires_grad_(False)
+
+    def _untrained(self, number: int) -> Classifier:
+        """The network as its training begins; of another seed none of them is the same."""
+        return build_network(self.name, spec=self.spec, seed=keyed_seed(self.seed, "pool", number))
 
     @property
     def num_features(self) -> int:
@@ -101,7 +106,7 @@ class EmbeddingPool(nn.Module):
         """Between the initial weights of a network, which its seed gives again, and one of its snapshots."""
         share = torch.rand((), generator=rng).item()
         pick = int(torch.randint(len(self.snapshots), (), generator=rng))
-        between = build_network(self.name, spec=self.spec, seed=self.seed + pick // len(self.ages))
+        between = self._untrained(pick // len(self.ages))
         between.requires_grad_(False).to(device).eval()
         for mixed, trained in zip(
             between.state_dict().values(), self.snapshots[pick].state_dict().values(), strict=True

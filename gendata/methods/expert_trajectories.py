@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from gendata.augmentation.dsa import Dsa
 from gendata.methods.bounds import check_kept, check_positive, check_within
+from gendata.methods.draws import keyed_seed
 from gendata.methods.method import RealData
-from gendata.networks import build_network
+from gendata.networks import build_network, count_parameters
 
 _MOST = {"count": 1000, "points": 10**4, "apart": 10**6, "batch": 65536}
 _MOST_POINTS = 10**4  # of all networks: every one is a copy of a network's weights
@@ -53,17 +54,17 @@ class ExpertTrajectories(nn.Module):
         network: their architecture.
         real: what they learn.
         augment: of the images they see.
-        seed: of the initial weights, network by network.
+        seed: of the initial weights.
     """
 
     def __init__(self, config: ExpertConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
         super().__init__()
         self.config, self._real, self._augment = config, real, augment
-        with torch.device("meta"):
-            size = sum(weight.numel() for weight in build_network(network, spec=real.spec).parameters())
+        size = count_parameters(network, spec=real.spec)
         check_kept(config.count * (config.points + 1), size, where="method generative: experts")
         self.networks = nn.ModuleList(
-            build_network(network, spec=real.spec, seed=seed + number) for number in range(config.count)
+            build_network(network, spec=real.spec, seed=keyed_seed(seed, "expert", number))
+            for number in range(config.count)
         )
         self.register_buffer("points", torch.zeros(config.count, config.points + 1, size))
         self.points: Tensor  # weights, one vector each

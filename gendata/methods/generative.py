@@ -47,6 +47,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gendata.artifact.storage import entry_for, scales_of, storage_for
 from gendata.augmentation.dsa import Dsa
 from gendata.errors import RecipeError, SpecError
 from gendata.generators.generator import Generator
@@ -65,6 +66,7 @@ from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
 from gendata.methods.stored_sets import EXPERTS, StoredSet, StoredSets
 from gendata.networks import build_network
+from gendata.networks.outline import outline
 from gendata.spec import SampleSpec
 
 _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
@@ -92,6 +94,9 @@ class Generative(Method):
         # how much each real sample counts, from its hardness
         self.register_buffer("weights_of_real", torch.ones(len(real.y)) if config.hardness else None)
         self.weights_of_real: Tensor | None
+        # scales of the grid that codes are stored on, once the stages that move some of them begin; 0: not yet
+        self.register_buffer("code_scales", torch.zeros(real.spec.num_classes))
+        self.code_scales: Tensor
         self.pool = EmbeddingPool(
             config.network,
             spec=real.spec,
@@ -158,12 +163,15 @@ class Generative(Method):
         if stage is None or stage.name == "pool":
             return
         self.pool.record(self.config.networks * self.pool.steps_per_network)
-        if (moved := self._moved_set(stage)) and moved.follows_experts:
+        moved = self._moved_set(stage)
+        if moved and moved.follows_experts:
             self._experts.record(self.config.experts.num_steps)
         if stage.name == self._fitted_before:
             self._fit_law()
         elif stage.name == "match":
             self.law.prepare()  # refine has moved the codes
+        if moved or stage.name == "freeze":
+            self._hold_grid()
 
     @property
     def _fitted_before(self) -> str | None:
@@ -199,6 +207,27 @@ class Generative(Method):
             said = self.pool.mean_answer(self.real.normalised(x_u8.float() / 255), temperature=1.0)
             known.append(said.gather(1, y[:, None])[:, 0])
         self.weights_of_real = 1 + self.config.hardness * (1 - torch.cat(known))
+
+    @torch.no_grad()
+    def _hold_grid(self) -> None:
+        """From here on codes are rounded by the scales that storage would choose now. All codes of a class share one:
+        those that move on would else change how the others are stored.
+        """
+        scales = scales_of(self._codes, storage_for(self._codes, self.latent_storage))
+        if scales is not None and not self.code_scales.any():
+            self.code_scales.copy_(scales)
+
+    @property
+    def _codes(self) -> Tensor:
+        assert isinstance(self.law, Codebook)
+        return self.law.codes
+
+    @property
+    def law_scales(self) -> dict[str, Tensor]:
+        if not self.code_scales.any():
+            return {}
+        entry = entry_for("codes", self._codes, storage_for(self._codes, self.latent_storage))
+        return {"codes": self.code_scales[: entry.num_scales]}
 
     def finish(self) -> None:
         if self._fitted_before is None:
@@ -257,7 +286,7 @@ class Generative(Method):
     def _weights(self, *, generator: bool, law: bool) -> StepWeights:
         """Those named as they will be stored, the others as they are."""
         storage = (self.storage if generator else None, self.latent_storage if law else None)
-        return StepWeights(self.generator, self.law, storage=storage)
+        return StepWeights(self.generator, self.law, storage=storage, scales=self.law_scales)
 
     @torch.no_grad()
     def _mix_as_stored(self, weights: StepWeights) -> None:
@@ -515,10 +544,9 @@ def _window_size(sides: Sequence[int], share: float) -> list[int]:
 
 def _check_blocks(name: str, spec: SampleSpec, sides: Sequence[int]) -> None:
     """That a network tells blocks of images of that size; found now, not after its training."""
-    network = build_network(name, spec=spec)
     try:
-        with torch.no_grad():
-            network.block_outputs(torch.zeros(2, spec.channels, *sides))
+        with outline(), torch.no_grad():
+            build_network(name, spec=spec).block_outputs(torch.empty(2, spec.channels, *sides))
     except RuntimeError as error:
         size = " x ".join(map(str, sides))
         raise SpecError(

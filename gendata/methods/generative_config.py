@@ -62,7 +62,7 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reconstruct_batch: int = 128
     reconstruct_lr: float = 2.0e-3
     reconstruct_warmup: int = 0  # steps over which that rate is reached; wide generators may go black without
-    feature_weight: float = 0.5  # of reconstructing features beside pixels
+    feature_weight: float = 0.5  # of reconstructing features beside pixels; without networks they are not compared
     # Side of the window, as a share of the image's, in which features are compared, at another place in every step. One
     # glaring spot shifts the statistics of instance norm, which makes the features of a dull image resemble real ones
     # (the droplets of StyleGAN, Karras et al. 2020); most windows do not see it. 1: the whole image.
@@ -72,7 +72,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # Least deviation of a code's numbers while reconstructing. About that of rounding, 0.1 for int4: then the bits are
     # spread over all numbers, where they else go to some of them, more than these can keep. 0: none.
     code_noise: float = 0.0
-    codes_from: CodeOrigin = "centres"  # of a codebook: k-means centres, or the real samples nearest to them
+    # Of a codebook: k-means centres, or the real samples nearest to them; without reconstruct_steps they stay as drawn.
+    codes_from: CodeOrigin = "centres"
 
     # Real samples count 1 + hardness * (1 - p) where codes are chosen and while samples are matched, p being the
     # probability that the pool's oldest networks give their class. 0: all count the same.
@@ -119,6 +120,9 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "networks",
             "reconstruct_steps",
             "reconstruct_warmup",
+            "feature_weight",
+            "bits",
+            "rate_weight",
             "refine_steps",
             "steps",
             "anchor_weight",
@@ -152,6 +156,8 @@ class GenerativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(
                 "refine_steps, anchor_weight and hardness need codes_from: samples and reconstruct_steps above 0"
             )
+        if (self.anchor_weight or self.frozen_weight) and not self.steps:
+            raise ValueError("anchor_weight and frozen_weight weigh terms of matching: they need steps above 0")
         if not 0 < self.feature_window <= 1:
             raise ValueError(f"feature_window must be above 0 and at most 1, got {self.feature_window}")
         if not self.hardness <= _MAX_HARDNESS:

@@ -16,9 +16,10 @@ from gendata.generators.generator import Generator
 from gendata.latents.law import LatentLaw
 from gendata.methods.bounds import check_positive
 from gendata.methods.draws import keyed_generator
-from gendata.methods.gradient_distance import distance_in_class
+from gendata.methods.gradient_distance import distance_in_class, refuse_once_differentiable
 from gendata.methods.method import RealData, Stage
 from gendata.methods.pixel_images import MATCH, PixelConfig, PixelImages, check_counts, siamese
+from gendata.methods.sgd import sgd_step
 from gendata.networks import build_network
 
 _NORM_IMAGES = 16  # real images per class that batch norms take their statistics from
@@ -59,7 +60,8 @@ class GradientMatching(PixelImages):
     Differs from the published code: real images are drawn with replacement, and its last, 1001st, network is not drawn.
 
     Raises:
-        SpecError: `outer` or `inner` is left out, and nothing is published for so many samples per class.
+        SpecError: `outer` or `inner` is left out, and nothing is published for so many samples per class; the network
+            has no second derivatives.
     """
 
     Config = GradientMatchingConfig
@@ -73,6 +75,7 @@ class GradientMatching(PixelImages):
         self.outer, self.inner = _loops(config, self.samples_per_class)
         self._dsa = siamese(config.augmentation)
         self.network = build_network(config.network, spec=real.spec, seed=seed)
+        refuse_once_differentiable(self.network, config.network, spec=real.spec, where="method dsa: network")
 
     def stages(self) -> tuple[Stage, ...]:
         c = self.config
@@ -122,10 +125,7 @@ class GradientMatching(PixelImages):
             for rows in order.split(self.config.network_batch):
                 batch = self._dsa.draw(rng, len(rows))(x[rows]) if self._dsa else x[rows]
                 loss = F.cross_entropy(self.network(batch).float(), y[rows])
-                gradients = torch.autograd.grad(loss, weights)
-                with torch.no_grad():
-                    torch._foreach_add_(weights, gradients, alpha=-self.config.network_lr)
-                torch.clear_autocast_cache()  # it would go on with the weights of before
+                sgd_step(weights, torch.autograd.grad(loss, weights), lr=self.config.network_lr)
 
     @torch.no_grad()
     def _freeze_norms(self, rng: torch.Generator) -> None:

@@ -41,7 +41,7 @@ def fit_law(
             the posterior alone.
         group: so many codes come first that together are most like all of their class, see `group_order`; 0: none.
         weights: (N,) of a codebook, how much each real sample counts where codes are placed; None: all the same. The
-            order of the codes does not follow them.
+            order of the codes does not follow them. Where a class has few samples more of them count than would.
 
     Returns:
         (classes, codes) int64: the row of the real sample that each code encodes; None where codes are no samples.
@@ -72,10 +72,8 @@ def _fit_codes(
     """Fits the codes of class c; the real rows nearest to them, in the same order."""
     every = mean[rows]
     if weights is not None:
-        rng = keyed_generator(seed, "weighted", c)
-        picks = torch.multinomial(weights[rows].cpu(), len(rows), replacement=True, generator=rng)
-        if len(picks.unique()) >= law.config.codes:  # else a sample would be encoded several times
-            rows = rows[picks.to(rows.device)]
+        picks = _drawn_by_weight(weights[rows].cpu(), law.config.codes, keyed_generator(seed, "weighted", c))
+        rows = rows[picks.to(rows.device)]
     points = mean[rows]
     centres, assigned = k_means(points, law.config.codes, keyed_generator(seed, "k-means", c))
     nearest = nearest_members(points, centres, assigned)
@@ -95,6 +93,20 @@ def _fit_codes(
     law.codes[c] = centres[order]
     law.scales[c] = around.mean(0).sqrt()
     return rows[nearest[order]]
+
+
+def _drawn_by_weight(weights: Tensor, least: int, rng: torch.Generator) -> Tensor:
+    """As many positions as there are weights, drawn by these with replacement; then so many others that `least` of them
+    are different, where there are so many: else a sample would be encoded several times.
+    """
+    picks = torch.multinomial(weights, len(weights), replacement=True, generator=rng)
+    left = torch.ones(len(weights), dtype=torch.bool)
+    left[picks] = False
+    others = left.nonzero()[:, 0]
+    missing = min(least - (len(weights) - len(others)), len(others))
+    if missing <= 0:
+        return picks
+    return torch.cat([picks, others[torch.multinomial(weights[others], missing, generator=rng)]])
 
 
 def _fit_components(law: Mixture, c: int, points: Tensor, variance: Tensor, seed: int) -> None:

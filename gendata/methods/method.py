@@ -107,6 +107,11 @@ class Method(nn.Module, ABC):
         return None
 
     @property
+    def law_scales(self) -> Mapping[str, Tensor]:
+        """Scales that tensors of the law are to be stored with, by name; of others storage chooses."""
+        return {}
+
+    @property
     def space(self) -> Space | None:
         """Where the finished generator's samples live; None: they are pixels in [0, 1]."""
         return None

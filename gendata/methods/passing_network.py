@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gendata.methods.draws import keyed_generator
+from gendata.methods.sgd import sgd_step
 from gendata.networks import build_network
 from gendata.networks.classifier import Classifier
 from gendata.spec import SampleSpec
@@ -50,11 +51,14 @@ class PassingNetworks(nn.Module):
         weights: list[Tensor] = list(network.parameters())
         velocities: list[Tensor] = list(self.velocities[self._drawn(turn)[0]].parameters())
         gradients = torch.autograd.grad(F.cross_entropy(network(x).float(), y), weights)
-        with torch.no_grad():
-            torch._foreach_mul_(velocities, self.momentum)
-            torch._foreach_add_(velocities, list(gradients))
-            torch._foreach_add_(velocities, weights, alpha=self.weight_decay)
-            torch._foreach_add_(weights, velocities, alpha=-self.lr)
+        sgd_step(
+            weights,
+            gradients,
+            lr=self.lr,
+            velocities=velocities,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
 
     def _drawn(self, turn: int) -> tuple[int, int]:
         """Which architecture, and the seed of its weights."""

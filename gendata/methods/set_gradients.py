@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from gendata.augmentation.dsa import Dsa
 from gendata.methods.bounds import check_positive, check_within
 from gendata.methods.draws import ClassDraws, keyed_generator
-from gendata.methods.gradient_distance import distance_in_class
+from gendata.methods.gradient_distance import distance_in_class, refuse_once_differentiable
 from gendata.methods.method import RealData
+from gendata.methods.sgd import sgd_step
 from gendata.methods.surrogate import surrogate
 from gendata.methods.vector_network import refuse_unfit
 from gendata.networks import build_network
@@ -59,14 +60,16 @@ class SetGradients(nn.Module):
         seed: of its first weights and of everything that is drawn.
 
     Raises:
-        SpecError: the architecture is more than its weights: see `refuse_unfit`.
+        SpecError: the architecture is more than its weights, see `refuse_unfit`, or has no second derivatives.
     """
 
     def __init__(self, config: GradientConfig, *, network: str, real: RealData, augment: Dsa, seed: int) -> None:
         super().__init__()
         self.config, self._real, self._augment, self._seed, self._name = config, real, augment, seed, network
         self.network = build_network(network, spec=real.spec, seed=seed)
-        refuse_unfit(self.network, network, where="method generative: gradients")
+        where = "method generative: gradients"
+        refuse_unfit(self.network, network, where=where)
+        refuse_once_differentiable(self.network, network, spec=real.spec, where=where)
         for number, weight in enumerate(self.network.parameters()):
             self.register_buffer(f"momentum_{number}", torch.zeros_like(weight))
         self._draws = ClassDraws(real.y, real.spec.num_classes)
@@ -111,10 +114,7 @@ class SetGradients(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 error = F.cross_entropy(self.network(augment(self._real.normalised(x))), y)
             gradients = torch.autograd.grad(error, weights)
-            with torch.no_grad():
-                torch._foreach_mul_(momenta, _MOMENTUM)
-                torch._foreach_add_(momenta, gradients)
-                torch._foreach_add_(weights, momenta, alpha=-self.config.network_lr)
+            sgd_step(weights, gradients, lr=self.config.network_lr, velocities=momenta, momentum=_MOMENTUM)
 
     @torch.no_grad()
     def _draw(self, rng: torch.Generator) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import NamedTuple, TypeAlias, cast
 
 from torch import nn
 
 from gendata.augmentation.dsa import Dsa
 from gendata.errors import SpecError
+from gendata.methods.draws import keyed_seed
 from gendata.methods.expert_trajectories import ExpertTrajectories
 from gendata.methods.generative_config import GenerativeConfig
 from gendata.methods.method import RealData, Stage
@@ -79,18 +81,18 @@ class StoredSets(nn.Module):
         if config.trajectories:
             self.experts = ExpertTrajectories(config.experts, network=imitated, real=real, augment=augment, seed=seed)
 
-        def judge(entry: _SetConfig) -> SetJudge:
+        def judge(number: int, entry: _SetConfig) -> SetJudge:
+            own = keyed_seed(seed, "stored set", number)  # no two sets of a kind are moved by the same draws
             if isinstance(entry, GradientConfig):
-                return SetGradients(
-                    entry, network=entry.network or config.network, real=real, augment=augment, seed=seed
-                )
+                network = entry.network or config.network
+                return SetGradients(entry, network=network, real=real, augment=augment, seed=own)
             if isinstance(entry, UnrollConfig):
-                return UnrolledStudents(entry, network=config.network, real=real, augment=augment, seed=seed)
+                return UnrolledStudents(entry, network=config.network, real=real, augment=augment, seed=own)
             assert self.experts is not None
-            return SetTrajectories(entry, network=imitated, experts=self.experts, real=real, augment=augment, seed=seed)
+            return SetTrajectories(entry, network=imitated, experts=self.experts, real=real, augment=augment, seed=own)
 
         self.judges = nn.ModuleDict(
-            {kind.option: nn.ModuleList(map(judge, getattr(config, kind.option))) for kind in _KINDS}
+            {kind.option: nn.ModuleList(starmap(judge, enumerate(getattr(config, kind.option)))) for kind in _KINDS}
         )
 
     def stages(self, *, ipc: int, num_codes: int) -> list[Stage]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.dropout import _DropoutNd
 
 from gendata.errors import SpecError
+from gendata.methods.gradient_distance import refuse_once_differentiable
 from gendata.networks import build_network
+from gendata.networks.outline import outline
 from gendata.spec import SampleSpec
+
+_DROPPING = ("StochasticDepth", "DropPath")  # of torchvision and timm
 
 
 class VectorNetwork:
@@ -21,14 +24,15 @@ class VectorNetwork:
         where: what a message names.
 
     Raises:
-        SpecError: the architecture is more than its weights: see `refuse_unfit`.
+        SpecError: the architecture is more than its weights, see `refuse_unfit`, or has no second derivatives.
     """
 
     def __init__(self, name: str, *, spec: SampleSpec, where: str) -> None:
         self._name, self._spec = name, spec
-        with torch.device("meta"):
+        with outline():
             self._network = build_network(name, spec=spec)
         refuse_unfit(self._network, name, where=where)
+        refuse_once_differentiable(build_network(name, spec=spec, seed=0), name, spec=spec, where=where)
         self._shapes = {key: weight.shape for key, weight in self._network.named_parameters()}
 
     @property
@@ -57,10 +61,14 @@ def refuse_unfit(network: nn.Module, name: str, *, where: str) -> None:
     reason = None
     if next(network.buffers(), None) is not None:
         reason = "keeps running statistics"
-    elif any(isinstance(module, _DropoutNd) and module.p for module in network.modules()):
+    elif any(_drops(module) for module in network.modules()):
         reason = "drops out at random"
     if reason:
         raise SpecError(
             f"network {name} {reason}", where=where,
             expected="one without dropout, of instance, group, layer or no norm, such as convnet3-w32-in",
         )  # fmt: skip
+
+
+def _drops(module: nn.Module) -> bool:
+    return (isinstance(module, _DropoutNd) and module.p > 0) or type(module).__name__ in _DROPPING

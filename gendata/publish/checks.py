@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from gendata.artifact.artifact import CondensedArtifact, open_artifact
+from gendata.artifact.card import BANKS
 from gendata.artifact.manifest import Manifest
 from gendata.artifact.probes import verify_probes
 from gendata.artifact.seals import broken_seals
@@ -47,10 +48,11 @@ def holds_real_images(manifest: Manifest) -> str | None:
     if manifest.imported is not None:
         pictures = manifest.imported.layout in ("folder", "parquet")
         return "pictures that were imported may be" if pictures else None
-    name = ((manifest.recipe or {}).get("method") or {}).get("name")
+    method = (manifest.recipe or {}).get("method")
+    name = method.get("name") if isinstance(method, dict) else None
     chooses = _chooses_real(name)
     if chooses is None:
-        return "nobody says who made them" if manifest.generator.name == "pixel-bank" else None
+        return "nobody says who made them" if manifest.generator.name in BANKS else None
     return f"the method {name} chooses such" if chooses else None
 
 

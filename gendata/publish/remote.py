@@ -127,7 +127,8 @@ class Remote:
             return None
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             return None
-        return list(fields.get("files") or ())
+        listed = fields.get("files")
+        return list(listed) if isinstance(listed, dict) else []
 
     def _read(self, commit: str, files: dict[str, RemoteFile], name: str, *, most: int) -> bytes | None:
         """Bytes of a file, which are compared with its hash; None: no such file, or one larger than `most`."""

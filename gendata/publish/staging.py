@@ -49,8 +49,9 @@ def stage(
         max_parquet_bytes: of a larger frozen set only a preview is written; None: nothing is.
         on_progress: called while the parquet is written.
     """
-    listed = [name for name in artifact.manifest.files if not name.startswith("data/")]
-    paths = {name: artifact.path / name for name in listed if (artifact.path / name).is_file()}
+    listed = {name: facts for name, facts in artifact.manifest.files.items() if not name.startswith("data/")}
+    paths = {name: layout.listed_path(artifact.path, name, facts) for name, facts in listed.items()}
+    paths = {name: path for name, path in paths.items() if path.is_file()}
     if absent := set(listed) - set(paths):
         _log.warning("%s is published without %s: no such file", artifact.path, ", ".join(sorted(absent)))
     table, parquet = None, "none: left out"

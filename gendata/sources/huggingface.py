@@ -82,6 +82,12 @@ class HuggingFace(DecodedSource):
             raise missing_package(error, where=self.name) from None
         config = self.config
         target = config.dataset or str(self.folder)
+        if config.dataset and _is_local(config.dataset):
+            raise SourceError(
+                "is no name on the Hub: `datasets` would read a folder of this machine",
+                where=f"{self.name}: {target}",
+                remedy="For a local copy set source.options.path.",
+            )
         try:
             return datasets.load_dataset(target, config.subset, revision=config.revision)
         except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
@@ -212,6 +218,13 @@ def _encoded(image: dict[str, Any] | None, where: str, folders: tuple[Path, ...]
             )  # fmt: skip
         return path
     raise SourceError(f"{where} has no image", where="huggingface", expected="encoded bytes or a file")
+
+
+def _is_local(dataset: str) -> bool:
+    """Whether `datasets` takes it for a folder, or for a reader of files, which are then those of this folder."""
+    from datasets import packaged_modules
+
+    return Path(dataset).exists() or dataset in getattr(packaged_modules, "_PACKAGED_DATASETS_MODULES", ())
 
 
 def _commit(urls: dict[str, Any] | None) -> str | None:

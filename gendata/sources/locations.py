@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gendata._cache import cache_folder
+from gendata.artifact.layout import sync_folder
 from gendata.errors import MissingExtraError, SourceError
 
 
@@ -33,22 +35,38 @@ def find_folder(files: Iterable[str], *, name: str, root: Path | None, inner: st
 
 
 def present(path: Path) -> Path | None:
-    """`path`, or `path` + .gz, whichever is a file."""
+    """`path` + .gz, which shows whether it is whole, or `path`, whichever is a file."""
     packed = path.with_name(path.name + ".gz")
-    return next((file for file in (path, packed) if file.is_file()), None)
+    return next((file for file in (packed, path) if file.is_file()), None)
 
 
-def download(name: str, fetch: Callable[[Path], object], *, files: Iterable[str], root: Path | None) -> None:
-    """Runs `fetch(folder)` with torchvision's downloader behind it; a failure says how to do without.
+def download(
+    name: str,
+    fetch: Callable[[Path], object],
+    find: Callable[[], Path | None],
+    *,
+    files: Iterable[str],
+    root: Path | None,
+) -> Path:
+    """What `find` finds once `fetch(folder)`, torchvision's downloader, has filled a folder; a failure says how to do
+    without.
+
+    One process downloads, others wait for it; its files appear where `find` looks when they are complete.
 
     Raises:
         MissingExtraError: torchvision, or scipy where it needs that, is not installed.
         SourceError: the data are neither here nor reachable.
     """
-    folder = download_folder()
+    from filelock import FileLock
+
+    place = download_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fetch(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(place / f".{name}.lock"):
+            folder = find()
+            if folder is None:
+                _fill(place, fetch, partial=place / f".{name}.partial")
+                folder = find()
     except ImportError as error:
         raise missing_package(error, where=name) from None
     except (OSError, RuntimeError) as error:  # what torchvision's downloader raises offline or on a wrong checksum
@@ -59,6 +77,26 @@ def download(name: str, fetch: Callable[[Path], object], *, files: Iterable[str]
             expected=f"{', '.join(files)} in {_looked_in(name, root)}",
             remedy=f"Put them in DIR/{name} and say --data DIR (data_root=DIR), or set GENDATA_DATA=DIR.",
         ) from None
+    if folder is None:
+        raise SourceError("the download left files missing", where=name, expected=", ".join(files))
+    return folder
+
+
+def _fill(place: Path, fetch: Callable[[Path], object], *, partial: Path) -> None:
+    """Runs `fetch(partial)` and renames what it made into `place`; half a set that is there gives way."""
+    shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
+    try:
+        partial.mkdir()
+        fetch(partial)
+        for made in list(partial.iterdir()):
+            for path in (made, *made.rglob("*")):
+                sync_folder(path)
+            if (place / made.name).exists():
+                (place / made.name).rename(partial / f".{made.name}")
+            made.rename(place / made.name)
+        sync_folder(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _is_of_another_set(root: Path, name: str) -> bool:

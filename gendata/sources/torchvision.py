@@ -52,13 +52,7 @@ class _Known(Source):
         find = partial(
             find_folder, self.files, name=self.name, root=self.data_root, inner=self.inner, gzipped=self.gzipped
         )
-        folder = find()
-        if folder is None:
-            download(self.name, self._fetch, files=self.files, root=self.data_root)
-            folder = find()
-        if folder is None:
-            raise SourceError("the download left files missing", where=self.name, expected=", ".join(self.files))
-        return folder
+        return find() or download(self.name, self._fetch, find, files=self.files, root=self.data_root)
 
     def _fetch(self, folder: Path) -> None:
         raise NotImplementedError

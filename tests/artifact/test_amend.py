@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import torch
 from gendata.artifact import amend, layout
 from gendata.artifact.amend import annotate, write_evaluations
 from gendata.artifact.artifact import open_artifact, save_artifact
+from gendata.artifact.copying import copy_artifact
 from gendata.errors import ArtifactError
+from gendata.evaluation.keeping import keep_file
 from gendata.spec import SourceFacts
 
 ROWS = [{"row": "artifact", "mode": "frozen", "protocol": "quick/v1", "mean": 0.81, "std": 0.01, "n": 3, "bytes": 10}]
@@ -42,30 +45,59 @@ def test_rows_that_are_not_plain_finite_data_are_refused(artifact, row):
     assert open_artifact(artifact.path).evaluations() == []
 
 
+class Killed(BaseException):
+    """Not to be caught, as little as SIGKILL."""
+
+
+def write_killed(path, rows, *, after):
+    """Writes rows until so many names have changed; then nothing is done any more. Whether it came that far."""
+    done = []
+
+    def mortal(change):
+        def act(self, *given, **how):
+            if len(done) == after:
+                raise Killed
+            done.append(self.name)
+            return change(self, *given, **how)
+
+        return act
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("rename", "unlink"):
+            patch.setattr(Path, name, mortal(getattr(Path, name)))
+        try:
+            write_evaluations(path, rows)
+        except Killed:
+            return True
+    return False
+
+
 @pytest.mark.parametrize("card", [True, False])
-def test_killed_between_any_two_changes_the_folder_still_verifies(artifact, monkeypatch, card):
-    write_evaluations(artifact.path, ROWS)
+def test_killed_at_any_step_either_the_old_rows_are_there_or_the_new_ones(artifact, tmp_path, card):
     if not card:
         (artifact.path / "README.md").write_text("my words")
-    rename, done = Path.rename, []
-
-    def killed_after(count):
-        def change(self, target):
-            if len(done) == count:
-                raise KeyboardInterrupt
-            done.append(self.name)
-            return rename(self, target)
-
-        return change
-
-    for count in range(3 if card else 2):
-        done.clear()
-        monkeypatch.setattr(Path, "rename", killed_after(count))
-        with pytest.raises(KeyboardInterrupt):
-            write_evaluations(artifact.path, [*ROWS, {"row": str(count)}])
-        monkeypatch.setattr(Path, "rename", rename)
-        open_artifact(artifact.path)
+    found, steps = [], 0
+    write_evaluations(artifact.path, ROWS)
+    while write_killed(artifact.path, new := [*ROWS, {"row": str(steps)}], after=steps):
+        found.append(open_artifact(artifact.path).evaluations())
+        assert found[-1] in (ROWS, new)
+        assert copy_artifact(open_artifact(artifact.path), tmp_path / str(steps)).evaluations() == found[-1]
+        annotate(artifact.path, citation=str(steps))
+        assert open_artifact(artifact.path).evaluations() == found[-1]
+        assert [path.name for path in artifact.path.glob("*evaluations.json*")] == ["evaluations.json"]
         write_evaluations(artifact.path, ROWS)
+        steps += 1
+    assert found[0] == ROWS != found[-1]
+
+
+def test_rows_that_an_older_gendata_left_when_it_was_killed_are_found(artifact):
+    write_evaluations(artifact.path, ROWS)
+    (artifact.path / "evaluations.json").rename(artifact.path / ".evaluations.json.partial-17")
+    (artifact.path / ".evaluations.json.partial-16").write_text("[]")
+    assert open_artifact(artifact.path).evaluations() == ROWS
+    assert (artifact.path / ".evaluations.json.partial-17").exists()  # opening writes nothing
+    assert annotate(artifact.path, license="MIT").evaluations() == ROWS
+    assert (artifact.path / "evaluations.json").exists()
 
 
 @pytest.mark.parametrize("fits", [0, 1])
@@ -80,10 +112,59 @@ def test_on_a_full_disk_the_rows_of_before_stay(artifact, monkeypatch, fits):
         write(path, data)
 
     monkeypatch.setattr(layout, "_write_new", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(
+        ArtifactError, match=r"config\.json|evaluations\.json: cannot be written: No space.*\n.*Make room"
+    ):
         write_evaluations(artifact.path, [])
     assert open_artifact(artifact.path).evaluations() == before
     assert not [path for path in artifact.path.iterdir() if "partial" in path.name]
+
+
+@pytest.fixture
+def no_room():
+    """No file may grow, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda artifact, draft, out: annotate(artifact.path, license="MIT"),
+        lambda artifact, draft, out: write_evaluations(artifact.path, ROWS),
+        lambda artifact, draft, out: copy_artifact(artifact, out),
+        lambda artifact, draft, out: save_artifact(out, draft),
+        lambda artifact, draft, out: layout.replace_file(out, b"x"),
+    ],
+    ids=["annotate", "write_evaluations", "copy_artifact", "save_artifact", "replace_file"],
+)
+def test_a_full_disk_is_told_and_leaves_nothing_behind(artifact, make_draft, tmp_path, request, write):
+    draft, before = make_draft(), {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    request.getfixturevalue("no_room")
+    with pytest.raises(ArtifactError, match=r": cannot be written: .*; expected room.*\n.*Make room there"):
+        write(artifact, draft, tmp_path / "out")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert list(tmp_path.iterdir()) == [artifact.path]
+
+
+def test_what_may_be_missing_is_not_missed_on_a_full_disk(tmp_path, no_room):
+    assert not keep_file(tmp_path / "kept" / "state", b"x")
+
+
+def test_an_artifact_that_was_to_give_way_is_there_if_its_successor_cannot_be(artifact, tmp_path, monkeypatch):
+    old, rename = copy_artifact(artifact, tmp_path / "copy"), Path.rename
+
+    def refused(self, target):
+        if self.name.startswith(".copy.partial"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(ArtifactError, match="copy: cannot be written: Input/output error"):
+        copy_artifact(artifact, old.path, replace=True)
+    assert open_artifact(old.path).artifact_id == artifact.artifact_id
 
 
 def test_whoever_waits_too_long_for_another_is_told(artifact, monkeypatch):

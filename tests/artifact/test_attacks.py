@@ -237,6 +237,28 @@ def test_all_faults_of_a_manifest_are_told_together(forged):
     refuses(forged(change), "normalisation.std")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"path": "Private"},
+        {"path": None},
+        {"dataset": "/home/me/Private"},
+        {"dataset": "~/Private"},
+        {"dataset": "../Private"},
+        {"dataset": "C:\\Private"},
+        {"anything": "file:///home/me"},
+    ],
+)
+def test_a_source_that_names_a_place_on_the_readers_machine_is_refused(forged, options):
+    refuses(forged(lambda f: f["source"].update(options=options)), "source.options.* names a place on this machine")
+
+
+def test_a_source_of_the_hub_is_read(forged):
+    options = {"dataset": "org/name", "resize": 32, "train": "train", "image": None}
+    path = forged(lambda f: f["source"].update(options=options))
+    assert open_artifact(path).manifest.source.options == options
+
+
 def test_a_field_of_a_wrong_type_is_named(forged):
     refuses(forged(lambda f: f["frozen"].update(ipc="many")), "frozen.ipc")
 

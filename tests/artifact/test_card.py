@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -279,6 +281,22 @@ def test_hard_labels_of_an_artifact_with_soft_ones_are_asked_for(make_draft, tmp
     assert commands == [("", "frozen,random-real"), (" --labels hard", "frozen")]
 
 
+def test_commands_ask_for_seed_teacher_and_corruptions_where_rows_had_them(artifact):
+    rows = [
+        row_of(artifact, seed=0, corrupted={}),
+        row_of(artifact, seed=3, labels="teacher", corrupted={"fog": 0.5, "snow": 0.4}),
+        row_of(artifact, "random-real", "real", corrupted={"fog; rm -rf ~": 0.5}),
+    ]
+    commands = re.findall(r"--runs \d+(.*) \\\n +--rows (.*)", render_card(artifact.manifest, rows).decode())
+    assert commands == [("", "frozen"), (" --teacher TEACHER --corruptions fog,snow --seed 3", "frozen")]
+
+
+@pytest.mark.parametrize("corrupted", [None, "fog", ["fog"], {1: 0.5}])
+def test_corruptions_that_are_none_count_as_not_said(corrupted):
+    (row,) = read_rows([{"row": "artifact", "mode": "frozen(1)", "corrupted": corrupted}], artifact_id="0" * 64)
+    assert row.corruptions == ()
+
+
 @pytest.mark.parametrize("mean", [10**400, -(10**400), 1e300, True, "1", None])
 def test_a_number_that_is_none_counts_as_not_said(mean):
     (row,) = read_rows([{"row": "artifact", "mode": "frozen(1)", "mean": mean}], artifact_id="0" * 64)
@@ -309,3 +327,21 @@ def test_a_longer_budget_of_real_images_is_another_row(artifact):
     card = render_card(artifact.manifest, rows, name="org/name").decode()
     assert "compressed real images teach it" not in card
     assert "equal-bytes-real@10k" in card and "--rows fresh-matched,equal-bytes-real@10k" in card
+
+
+def test_the_reference_of_a_recipe_asks_for_what_its_row_had(artifact):
+    file = Path(__file__).resolve().parents[2] / "hub" / "ship.py"
+    spec = importlib.util.spec_from_file_location("ship", file)
+    ship = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ship)
+    machine = {"cpus": 1, "processor": "A CPU", "cpu_capability": None, "accelerators": []}
+    row = row_of(
+        artifact, ipc=2, seed=3, labels="teacher", corrupted={"fog": 0.5}, network="mlp1", images_seen=9,
+        hardware=machine, versions={"gendata": "1", "torch": "2"},
+    )  # fmt: skip
+    text = ship.with_reference("a: 1\n", "digits", write_evaluations(artifact.path, [row]))
+    (told,) = yaml.safe_load(text)["reference"]
+    assert told["command"] == (
+        "gendata evaluate digits --protocol quick/v1 --rows frozen --runs 3 --networks mlp1 --ipc 2 --teacher TEACHER "
+        "--corruptions fog --seed 3"
+    )

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +168,23 @@ def test_weights_that_nobody_verified_never_fill_the_cache(artifact, cache, tmp_
     with pytest.raises(IntegrityError, match="sha256"):
         GeneratedDataset(open_artifact(copy, verify="none"))[:]
     assert not list(cache.rglob("*.frozen"))
+
+
+def test_a_cache_of_somebody_else_is_none(artifact, cache, made, monkeypatch):
+    """Root may read everything: so what another user would be refused is refused here."""
+    expected = GeneratedDataset(artifact)[:][0]
+    (path,) = files(cache)
+
+    def private(call):
+        def refused(self, *given, **how):
+            if self.is_relative_to(cache) and self != cache:
+                raise PermissionError(13, "Permission denied", str(self))
+            return call(self, *given, **how)
+
+        return refused
+
+    for name in ("stat", "open", "exists", "is_file"):
+        monkeypatch.setattr(Path, name, private(getattr(Path, name)))
+    assert torch.equal(GeneratedDataset(artifact)[:][0], expected) and made == [40, 40]
+    monkeypatch.undo()
+    assert path.is_file()

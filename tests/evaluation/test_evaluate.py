@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, pstdev
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -218,6 +219,24 @@ def test_fresh_at_names_its_own_budget(bench: Bench) -> None:
     assert (feed.steps, feed.protocol.batch, feed.protocol.lr) == (10_000, 256, 0.01)
     assert len(x) % 256 == 0
     assert torch.bincount(y).unique().numel() == 1
+
+
+def test_fresh_at_counts_no_image_of_its_last_set_that_no_step_takes(bench: Bench) -> None:
+    spec = msgspec.structs.replace(bench.spec, classes=tuple(map(str, range(37))))
+    endless = SimpleNamespace(
+        law=SimpleNamespace(num_distinct_per_class=None), manifest=SimpleNamespace(labels=SimpleNamespace(kind="hard")),
+        artifact_bytes=9, has_fresh_soft_labels=False, spec=spec,
+    )  # fmt: skip
+    feed = fresh_steps(replace(bench, spec=spec, artifact=endless), thousands=1).feed(0)
+    assert feed.distinct_images == feed.steps * 256 == 256_000
+
+
+def test_images_drawn_with_repetition_are_counted_once(bench: Bench) -> None:
+    drawn = replace(bench, protocol=msgspec.structs.replace(TINY, drawing="dim", batching="in-order"))
+    for plan in (real_stream(drawn), random_real(drawn), frozen(drawn)):
+        feed = plan.feed(0)
+        images = [image.numpy().tobytes() for index in range(4) for image in feed.images(index)[0]]
+        assert feed.distinct_images == len(set(images)) < len(images)
 
 
 def test_random_real_draws_other_images_for_every_network_and_none_that_choices_are_made_on(bench: Bench) -> None:

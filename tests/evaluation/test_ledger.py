@@ -21,6 +21,7 @@ from gendata.evaluation.evaluator import Conditions, Subject, _bench, planner_of
 from gendata.evaluation.ledger import key_of
 from gendata.evaluation.progress import Silence
 from gendata.evaluation.protocol import Protocol
+from gendata.evaluation.protocols import DSA
 from gendata.evaluation.result import NetworkResult
 from gendata.recipe import Choice
 from gendata.sources.source import Split, open_source
@@ -116,13 +117,41 @@ def test_an_interruption_ends_the_workers_at_once() -> None:
 
 def test_other_test_images_are_another_result(opened: CondensedArtifact, brief: Protocol, trainings: list[int]) -> None:
     source = open_source(Choice(name="digits"))
-    evaluate(opened, protocol=brief, rows=("frozen",), runs=1, source=source)
+    before = evaluate(opened, protocol=brief, rows=("frozen",), runs=1, source=source)
     corrected = open_source(Choice(name="digits"))
     x, y = corrected.split("test")
     corrected._splits["test"] = Split(x, y.roll(1))
     assert corrected.fingerprint == source.fingerprint
-    evaluate(opened, protocol=brief, rows=("frozen",), runs=1, source=corrected)
+    after = evaluate(opened, protocol=brief, rows=("frozen",), runs=1, source=corrected)
     assert len(trainings) == 2
+    assert before.test_digest is not None and before.test_digest != after.test_digest
+
+
+@pytest.mark.parametrize("row", ["fresh@1k", "equal-bytes-real@1k", "real-full"])
+def test_rows_whose_loop_is_ours_say_so_and_are_found_under_the_key_of_before(
+    row: str, opened: CondensedArtifact
+) -> None:
+    subject = Subject(source=open_source(Choice(name="digits")), ipc=1, artifact=opened)
+    bench = _bench(subject, Conditions(), DSA)
+    plan, taken = planner_of(row)(bench), planner_of("frozen")(bench)
+    assert plan.protocol is not None and (plan.protocol.status, bench.protocol.status) == ("implemented", "exact")
+    assert taken.protocol is None
+    before = replace(plan, protocol=msgspec.structs.replace(plan.protocol, status="exact"))
+    assert key_of(bench, plan, seed=0) == key_of(bench, before, seed=0)
+    if row == "real-full":  # its key told the protocol's own record
+        assert key_of(bench, plan, seed=0) == key_of(bench, replace(plan, protocol=None), seed=0)
+
+
+def test_a_kept_result_that_counts_images_nobody_saw_is_told_by_those_seen(
+    opened: CondensedArtifact, brief: Protocol, trainings: list[int], tmp_path: Path
+) -> None:
+    (row,) = evaluate(opened, protocol=brief, rows=("frozen",), runs=1).rows
+    (file,) = (tmp_path / "cache" / "evaluations").glob("*.json")
+    entry = msgspec.json.decode(file.read_bytes())
+    entry["result"]["distinct_images"] = row.images_seen + 9
+    file.write_bytes(msgspec.json.encode(entry))
+    assert evaluate(opened, protocol=brief, rows=("frozen",), runs=1).rows[0].distinct_images == row.images_seen
+    assert len(trainings) == 1
 
 
 @pytest.mark.slow

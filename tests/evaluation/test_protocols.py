@@ -4,10 +4,12 @@ import msgspec
 import pytest
 import torch
 
+from gendata.artifact.artifact import CondensedArtifact
 from gendata.errors import SpecError, UnknownNameError
+from gendata.evaluation import evaluate
 from gendata.evaluation.batching import batching_of
 from gendata.evaluation.preparation import Normaliser, Preparation, preparation_of
-from gendata.evaluation.protocols import DC, DSA, PROTOCOLS, get_protocol, require_runnable
+from gendata.evaluation.protocols import DC, DSA, PROTOCOLS, get_protocol, require_own_name, require_runnable
 from gendata.evaluation.schedules import Clock, schedule_of
 from gendata.evaluation.seeds import derive, generator
 from gendata.evaluation.selection import selection_of
@@ -75,6 +77,14 @@ def test_an_unknown_protocol_suggests_the_nearest() -> None:
 def test_a_declared_protocol_refuses_to_run() -> None:
     with pytest.raises(SpecError, match="declared"):
         require_runnable(msgspec.structs.replace(DSA, status="declared"))
+
+
+def test_a_changed_record_under_a_published_name_is_refused(opened: CondensedArtifact) -> None:
+    changed = msgspec.structs.replace(DSA, epochs=1, lr=0.1)
+    with pytest.raises(SpecError, match="called dsa/v1 and has another lr, epochs"):
+        evaluate(opened, protocol=changed, rows=("frozen",), runs=1)
+    require_own_name(DSA)
+    require_own_name(msgspec.structs.replace(changed, name="mine/v1"))
 
 
 @pytest.mark.parametrize(

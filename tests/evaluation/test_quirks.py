@@ -69,7 +69,7 @@ def test_dim_takes_ten_times_ipc_images_whatever_the_classes() -> None:
 
 
 def test_dim_trains_on_random_labels_and_is_tested_in_train_mode(opened: CondensedArtifact) -> None:
-    short = msgspec.structs.replace(DIM_PAPER, epochs=2, network="convnet1-w4-bn", batch=16)
+    short = msgspec.structs.replace(DIM_PAPER, name="short/v1", epochs=2, network="convnet1-w4-bn", batch=16)
     report = evaluate(opened, protocol=short, rows=("frozen", "fresh-matched", "real-stream"), runs=1)
     assert [row.images_seen for row in report.rows] == [2 * 32] * 3
     assert all(row.selects_on_test for row in report.rows)
@@ -91,7 +91,9 @@ def test_rded_tests_every_ten_passes_of_the_last_fifth() -> None:
 
 
 def test_rates_are_tried_on_test_data_unless_the_artifact_carries_one(opened: CondensedArtifact) -> None:
-    short = msgspec.structs.replace(DDRANKING_HARD, network="convnet1-w4-in", epochs=2, lr_trials=(1e-6, 0.3), batch=16)
+    short = msgspec.structs.replace(
+        DDRANKING_HARD, name="short/v1", network="convnet1-w4-in", epochs=2, lr_trials=(1e-6, 0.3), batch=16
+    )
     (row,) = evaluate(opened, protocol=short, rows=("frozen",), runs=1).rows
     alone = [
         evaluate(opened, protocol=msgspec.structs.replace(short, lr=lr, lr_trials=()), rows=("frozen",), runs=1)

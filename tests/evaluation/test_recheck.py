@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 import gendata
@@ -12,8 +14,11 @@ from gendata.artifact.seals import sealed as seal
 from gendata.errors import SpecError
 from gendata.evaluation import evaluate, protocols
 from gendata.evaluation.protocol import Protocol
-from gendata.evaluation.recheck import recheck
+from gendata.evaluation.recheck import Rechecked, recheck
 from gendata.evaluation.record import record_report
+from gendata.evaluation.teaching import train_teacher
+from gendata.labels.teacher import open_teacher
+from gendata.recipe import Choice
 
 
 @pytest.fixture
@@ -56,11 +61,95 @@ def test_a_strangers_row_that_cannot_be_read_is_told_not_measured(sealed: gendat
         recheck(sealed.path)
 
 
+def forged(artifact: gendata.CondensedArtifact, number: int = 0, **changes: Any) -> Rechecked:
+    """What recheck says of one sealed row that is changed and sealed again."""
+    row = seal({**artifact.evaluations()[number], **changes}, artifact_id=artifact.artifact_id)
+    write_evaluations(artifact.path, [row])
+    (found,) = recheck(artifact.path)
+    return found
+
+
 def test_a_strangers_row_cannot_ask_for_all_memory(sealed: gendata.CondensedArtifact) -> None:
-    rows = [seal({**sealed.evaluations()[0], "n": 10**12}, artifact_id=sealed.artifact_id)]
-    write_evaluations(sealed.path, rows)
-    (row,) = recheck(sealed.path)
+    many = 10_001
+    row = forged(sealed, n=many, reported=[0.5] * many, mean=0.5, std=0.0)
     assert (row.verdict, "runs is" in row.reason) == ("not measured", True)
+
+
+@pytest.mark.parametrize("changes", [{"mean": 0.95}, {"std": 0.1}, {"n": 3}, {"mean": 0.95, "std": 0.1}])
+def test_a_row_whose_sums_do_not_follow_from_its_accuracies_differs(
+    sealed: gendata.CondensedArtifact, changes: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gendata.evaluation.recheck.evaluate", lambda *given, **chosen: pytest.fail("it was measured"))
+    row = forged(sealed, **changes)
+    assert (row.verdict, row.again) == ("differs", None)
+    assert row.reason == f"does not follow from `reported`: {', '.join(changes)}"
+
+
+@pytest.mark.parametrize("reported", [[], [1e308, 1e308]])
+def test_accuracies_that_are_none_differ(sealed: gendata.CondensedArtifact, reported: list[float]) -> None:
+    row = forged(sealed, reported=reported, n=len(reported))
+    assert (row.verdict, row.reason) == ("differs", "`reported` holds no accuracies")
+
+
+def test_a_wide_spread_of_the_sealed_row_excuses_no_other_mean(sealed: gendata.CondensedArtifact) -> None:
+    now = sealed.evaluations()[0]
+    row = forged(sealed, reported=[0.0, 1.0], mean=0.5, std=0.5)
+    assert row.again == now["mean"] and abs(now["mean"] - 0.5) > max(0.01, 3 * now["std"])
+    assert row.verdict == "differs"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"), [({"bytes": 100}, "bytes, not 100"), ({"images_seen": 7}, "images are seen, not 7")]
+)
+def test_other_bytes_or_images_differ_whatever_the_accuracies(
+    sealed: gendata.CondensedArtifact, changes: dict[str, int], reason: str
+) -> None:
+    row = forged(sealed, number=1, **changes)
+    assert row.verdict == "differs" and row.again == row.sealed
+    assert reason in row.reason
+
+
+def test_other_test_images_are_not_measured_on(sealed: gendata.CondensedArtifact) -> None:
+    assert len(sealed.evaluations()[0]["test_digest"]) == 64
+    row = forged(sealed, test_digest="0" * 64)
+    assert (row.verdict, "test images of digits found here are not those" in row.reason) == ("not measured", True)
+
+
+def test_rows_of_before_tell_no_test_images_and_are_measured(sealed: gendata.CondensedArtifact) -> None:
+    old = {name: value for name, value in sealed.evaluations()[0].items() if name != "test_digest"}
+    write_evaluations(sealed.path, [seal(old, artifact_id=sealed.artifact_id)])
+    assert [row.verdict for row in recheck(sealed.path)] == ["equal"]
+
+
+@pytest.fixture
+def teachers(tmp_path: Path) -> list[Path]:
+    return [
+        train_teacher("digits", network="mlp1-w4", out=tmp_path / f"t{seed}", epochs=1, seed=seed, device="cpu").path
+        for seed in (0, 1)
+    ]
+
+
+def test_only_rows_of_a_teacher_are_given_it_and_only_their_own(
+    sealed: gendata.CondensedArtifact, brief: Protocol, teachers: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = msgspec.structs.replace(
+        brief, name="taught/v1", teacher=True, step=Choice(name="teacher-divergence", options={"temperature": 20.0})
+    )
+    monkeypatch.setitem(protocols.PROTOCOLS, taught.name, taught)
+    report = evaluate(sealed.path, protocol=taught.name, rows=("frozen",), runs=1, teacher=teachers[0])
+    record_report(sealed.path, report)
+    assert report.teacher == open_teacher(teachers[0]).sha256
+    assert [row.get("teacher") for row in gendata.open_artifact(sealed.path).evaluations()] == [
+        None, None, report.teacher,
+    ]  # fmt: skip
+    assert [row.verdict for row in recheck(sealed.path, teacher=teachers[0])] == ["equal"] * 3
+    other = recheck(sealed.path, teacher=teachers[1])
+    assert [row.verdict for row in other] == ["equal", "equal", "not measured"]
+    assert "not the one of sha256" in other[-1].reason
+
+    again = evaluate(sealed.path, protocol=taught.name, rows=("frozen",), runs=1, teacher=teachers[1])
+    record_report(sealed.path, again)  # another teacher, another row
+    assert len(gendata.open_artifact(sealed.path).evaluations()) == 4
 
 
 def test_without_rows_there_is_nothing_to_recheck(digits_artifact: Path) -> None:

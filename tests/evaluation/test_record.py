@@ -123,6 +123,35 @@ def test_rows_of_other_data_are_never_kept(artifact: gendata.CondensedArtifact) 
     assert artifact.evaluations() == []
 
 
+def test_rows_of_other_test_images_than_those_of_sealed_rows_are_refused(artifact: gendata.CondensedArtifact) -> None:
+    told = msgspec.structs.replace(report(artifact.artifact_id, ROW), test_digest="1" * 64)
+    record_report(artifact.path, report(artifact.artifact_id, msgspec.structs.replace(ROW, mode="fresh-matched")))
+    record_report(artifact.path, told)  # a row of before tells no test images: it refuses none
+    with pytest.raises(SpecError, match="digest 222222222222"):
+        record_report(artifact.path, msgspec.structs.replace(told, test_digest="2" * 64))
+    assert [row.get("test_digest") for row in gendata.open_artifact(artifact.path).evaluations()] == [None, "1" * 64]
+
+
+def test_rows_of_other_test_images_are_not_adopted(
+    artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
+) -> None:
+    record_report(artifact.path, real(artifact, "random-real", test_digest="1" * 64))
+    record_report(sister.path, real(sister, "real-full", test_digest="2" * 64))
+    assert adopt_rows(sister.path, gendata.open_artifact(artifact.path)) == 0
+
+
+def test_a_rerun_without_corruptions_keeps_those_of_the_very_same_networks(artifact: gendata.CondensedArtifact) -> None:
+    measured = msgspec.structs.replace(ROW, reported=(0.4, 0.6), corrupted={"snow": 0.3})
+    record_report(artifact.path, report(artifact.artifact_id, measured))
+    found = []
+    for changes in ({}, {"corrupted": {"fog": 0.2}}, {"reported": (0.5, 0.5)}):
+        again = msgspec.structs.replace(measured, **{"corrupted": {}, **changes})
+        record_report(artifact.path, report(artifact.artifact_id, again))
+        found += [row["corrupted"] for row in gendata.open_artifact(artifact.path).evaluations()]
+    assert found == [{"snow": 0.3}, {"snow": 0.3, "fog": 0.2}, {}]
+    assert not broken_seals(gendata.open_artifact(artifact.path))
+
+
 def test_rows_of_stored_images_are_not_adopted_where_their_students_had_another_rate(
     artifact: gendata.CondensedArtifact, sister: gendata.CondensedArtifact
 ) -> None:

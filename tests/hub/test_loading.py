@@ -47,6 +47,47 @@ def test_only_what_sampling_needs_is_fetched(hub: Any, load: Callable[..., Any],
     assert hub.bytes_sent("/resolve/") == sum(len(files[name]) for name in NEEDED)
 
 
+def test_weights_larger_than_the_manifest_says_are_not_fetched(
+    hub: Any, load: Callable[..., Any], files: dict[str, bytes], access: Callable[..., Any]
+) -> None:
+    hub.seed("org/digits", {**files, "generator.safetensors": b"x" * 100_000})
+    size = len(files["generator.safetensors"])
+    for fetching in (load, lambda name: pull_artifact(name, access=access())):
+        with pytest.raises(
+            ArtifactError,
+            match=rf"org/digits at \w{{12}}: generator\.safetensors has 100000 bytes; expected.* {size}\.",
+        ):
+            fetching("org/digits")
+    assert hub.bytes_sent("generator") == 0
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        (b" " * (4 << 20) + b"{}", "config.json has 4194306 bytes; expected at most 4194304"),
+        ({"frozen": {"ipc": 0, "seed": 0}}, "frozen.ipc is 0"),
+        ({"min_reader": 7}, "format_version"),
+    ],
+    ids=["large", "faulty", "newer"],
+)
+def test_the_manifest_comes_first_and_alone(
+    manifest: Any, told: str, hub: Any, load: Callable[..., Any], files: dict[str, bytes]
+) -> None:
+    fields = json.loads(files["config.json"])
+    held = manifest if isinstance(manifest, bytes) else pretty(seal({**fields, **manifest}))
+    hub.seed("org/digits", {**files, "config.json": held})
+    with pytest.raises(ArtifactError, match=f"org/digits at .*{told}"):
+        load("org/digits")
+    assert hub.bytes_sent("/resolve/") == (0 if len(held) > 4 << 20 else len(held))
+
+
+def test_a_card_larger_than_any_is_not_fetched(hub: Any, files: dict[str, bytes], access: Callable[..., Any]) -> None:
+    hub.seed("org/digits", {**files, "README.md": b"x" * ((1 << 20) + 1)})
+    with pytest.raises(ArtifactError, match=r"README\.md has 1048577 bytes; expected at most 1048576"):
+        pull_artifact("org/digits", access=access())
+    assert hub.bytes_sent("README") == 0
+
+
 def test_a_second_load_asks_for_the_commit_alone(hub: Any, load: Callable[..., Any], files: dict[str, bytes]) -> None:
     commit = hub.seed("org/digits", files).branches["main"]
     load("org/digits")

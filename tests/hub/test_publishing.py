@@ -14,6 +14,7 @@ from huggingface_hub import constants
 
 import gendata
 from gendata.artifact.amend import annotate
+from gendata.artifact.canonical import pretty
 from gendata.artifact.card import render_card
 from gendata.artifact.copying import copy_artifact
 from gendata.errors import ArtifactError, HubError
@@ -221,6 +222,15 @@ def test_files_of_the_artifact_that_are_gone_are_removed_and_those_of_others_sta
     assert "data/train-00000-of-00001.parquet" not in held
     assert held >= {"LICENSE", "data/real-00000-of-00001.parquet", "generator.safetensors"}
     assert [file.name for file in done.files if file.change == "deleted"] == ["data/train-00000-of-00001.parquet"]
+
+
+@pytest.mark.parametrize("files", [5, [{"name": "x"}], "LICENSE", None])
+def test_a_manifest_there_that_lists_no_files_hinders_nothing(
+    files: Any, hub: Any, push: Callable[..., Publication]
+) -> None:
+    hub.seed("org/digits", {"config.json": pretty({"format": "gendata.condensed", "files": files}), "LICENSE": b"x"})
+    push()
+    assert set(hub.repository("org/digits").find("main").files) >= {"LICENSE", "generator.safetensors"}
 
 
 README = """---

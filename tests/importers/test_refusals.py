@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from gendata.artifact.artifact import open_artifact
 from gendata.errors import GendataError, SourceError, SpecError
+from gendata.importers.arrays import read_npz
 
 from .conftest import class_major, floats, write_dc, write_folders, write_mtt
 
@@ -214,3 +216,26 @@ def test_names_of_many_classes_may_be_listed(command, tmp_path):
     (tmp_path / "names.txt").write_bytes(b"caf\xe9")
     told = command("import", tmp_path / "x.pt", "--out", tmp_path / "out", "--classes", tmp_path / "names.txt")
     assert told.code == 2 and "is not in UTF-8" in told.err
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_arrays_are_told_whatever_is_damaged(tmp_path, method):
+    np.save(tmp_path / "labels.npy", np.arange(60, dtype=np.float32))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
+        archive.write(tmp_path / "labels.npy", "labels.npy")
+    assert len(read_npz(tmp_path / "x.npz", ("labels",))["labels"]) == 60
+    sound = (tmp_path / "x.npz").read_bytes()
+    for place in range(len(sound)):
+        (tmp_path / "x.npz").write_bytes(sound[:place] + bytes([sound[place] ^ 255]) + sound[place + 1 :])
+        with contextlib.suppress(GendataError):
+            read_npz(tmp_path / "x.npz", ("labels",))
+
+
+def test_arrays_under_a_password_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", labels=np.zeros(3))
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(SourceError, match=r"x\.npz: is not a readable \.npz \(.*password"):
+        read_npz(tmp_path / "x.npz", ("labels",))

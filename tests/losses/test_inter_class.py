@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gendata.losses.inter_class import gap_ratio_loss
+from gendata.losses.inter_class import gap_ratio_loss, squared_gaps
 
 
 def features(centres, spread=1.0, samples=200, seed=0):
@@ -30,6 +30,19 @@ def test_it_widens_a_narrow_gap_and_leaves_a_wide_one_alone():
     assert gap(moved) > gap(narrow.detach())
     wide = features([[0.0, 0], [9, 0], [0, 9]])
     assert gap_ratio_loss(wide, REAL, ratio=1.0).item() == 0
+
+
+def test_few_samples_of_the_real_classes_are_as_far_apart_as_many():
+    centres = [[0.0, 0], [2, 0]]
+    few = torch.stack([squared_gaps(features(centres, samples=4, seed=seed)) for seed in range(400)])
+    assert few.mean().item() == pytest.approx(4, abs=0.3)
+    assert features(centres, samples=4).mean(1).diff(dim=0).square().sum() > 0  # of means: 4 + 2 * 2 / 4 on average
+
+
+def test_classes_that_lie_upon_each_other_are_still_pushed_apart():
+    together = features([[0.0, 0], [0, 0], [0, 0]], samples=4).requires_grad_()
+    (gradient,) = torch.autograd.grad(gap_ratio_loss(together, REAL, ratio=1.0), together)
+    assert squared_gaps((together - gradient).detach()).sum() > squared_gaps(together.detach()).sum()
 
 
 def test_ratio_two_doubles_every_gap(batch, loss_of):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from gendata import condensation
@@ -58,6 +59,18 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 class Killed(BaseException):
     """Stands for a death that leaves no time to clean up."""
+
+
+def test_reduced_precision_asks_the_network_that_has_learned() -> None:
+    """Autocast keeps copies of the weights it has seen: real images would be shown to the network of before."""
+    networks, x, y = passing(), torch.randn(8, *SPEC.shape), torch.arange(8) % 2
+    networks.begin(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        for _ in range(4):
+            networks.train_step(0, x, y)
+        network = networks.of_turn(0)
+        copies = {name: weight.detach() for name, weight in network.named_parameters()}
+        assert torch.equal(network(x), functional_call(network, copies, (x,)))
 
 
 @pytest.mark.parametrize(("stage", "step"), [("adversarial", 3), ("match", 3)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gendata.methods.draws import keyed_seed
 from gendata.methods.embedding_pool import EmbeddingPool, PoolKind
 from gendata.networks import build_network
 from gendata.spec import SampleSpec
@@ -41,7 +42,9 @@ def test_a_random_pool_gives_fresh_networks_only() -> None:
 
 def test_an_interpolated_pool_gives_weights_on_the_line_from_a_networks_first_to_its_later_ones() -> None:
     made = pool("interpolated")
-    starts = [build_network(NAME, spec=SPEC, seed=5 + k).classifier.weight.detach() for k in range(2)]
+    starts = [
+        build_network(NAME, spec=SPEC, seed=keyed_seed(5, "pool", k)).classifier.weight.detach() for k in range(2)
+    ]
     shares = []
     for seed in range(8):
         weight, is_trained = drawn(made, seed)
@@ -55,6 +58,15 @@ def test_an_interpolated_pool_gives_weights_on_the_line_from_a_networks_first_to
         assert spread < 1e-5
         shares.append(share_of_later)
     assert 0 <= min(shares) < 0.5 < max(shares) <= 1
+
+
+def test_pools_of_other_seeds_share_no_network() -> None:
+    firsts = [
+        network.classifier.weight.sum().item()
+        for seed in range(3)
+        for network in EmbeddingPool(NAME, spec=SPEC, num_networks=3, ages=(1,), seed=seed).networks
+    ]
+    assert len(set(firsts)) == 9
 
 
 @pytest.mark.parametrize("kind", ["random", "trained", "interpolated"])

@@ -8,7 +8,7 @@ import torch
 from gendata.errors import RecipeError, SpecError
 from gendata.generators.pixel_bank import PixelBank
 from gendata.latents.slot import Slot
-from gendata.methods.gradient_distance import gradient_distance
+from gendata.methods.gradient_distance import distance_in_class, gradient_distance
 from gendata.methods.gradient_matching import GradientMatching, GradientMatchingConfig
 from gendata.methods.method import RealData
 from gendata.registry import METHODS
@@ -99,6 +99,21 @@ def test_reduced_precision_trains_the_network_like_full_precision() -> None:
             loss_of(method, 1)
         moved.append(weights_of(method) - start)
     assert float((moved[1] - moved[0]).norm() / moved[0].norm()) < 0.2
+
+
+def test_distances_of_gradients_are_of_full_precision_whatever_is_around_them() -> None:
+    method = method_with()
+    x = method.samples().detach()[:2]
+    told = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            told.append(distance_in_class(method.network, x, x.flip(0) + 1, 0).item())
+    assert told[0] == told[1] > 0
+
+
+def test_a_network_without_second_derivatives_is_refused_before_its_training() -> None:
+    with pytest.raises(SpecError, match="vit-p4-d16-l1-h2 cannot be differentiated"):
+        method_with(network="vit-p4-d16-l1-h2")
 
 
 def test_batch_norms_take_their_statistics_from_real_images_and_keep_them() -> None:

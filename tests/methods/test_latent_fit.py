@@ -49,6 +49,17 @@ def test_only_samples_that_count_become_codes() -> None:
     torch.testing.assert_close(law.codes.detach(), mean[rows])
 
 
+def test_where_few_samples_count_others_fill_the_codes_up() -> None:
+    mean, y = two_classes()
+    heavy = torch.arange(len(y)) % 60 == 0  # two of each class, of a hundred and twenty
+    law = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)
+    weights = torch.where(heavy, 1.0, 1e-9)
+    rows = fit_law(law, mean, torch.full_like(mean, 0.04), y, seed=0, codes_from="samples", weights=weights)
+    assert rows is not None
+    assert all(len(set(of_class)) == 6 for of_class in rows.tolist())
+    assert int(heavy[rows].sum()) == 4
+
+
 def test_codes_of_centres_carry_the_spread_around_them() -> None:
     mean, y = two_classes()
     law = Codebook(CodebookConfig(dim=3, codes=6, neighbours=2), num_classes=2)

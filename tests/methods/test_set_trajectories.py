@@ -7,16 +7,17 @@ import itertools
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import StochasticDepth
 
 from gendata.augmentation.dsa import Dsa
 from gendata.errors import SpecError
-from gendata.methods.draws import keyed_generator
+from gendata.methods.draws import keyed_generator, keyed_seed
 from gendata.methods.expert_trajectories import ExpertConfig, ExpertTrajectories
 from gendata.methods.method import RealData
 from gendata.methods.set_trajectories import SetTrajectories, TrajectoryConfig
-from gendata.methods.vector_network import VectorNetwork
+from gendata.methods.vector_network import VectorNetwork, refuse_unfit
 
 from .conftest import FirstOfEachClass
 
@@ -59,7 +60,7 @@ def accuracy(weights: Tensor, real: RealData) -> float:
 def test_every_expert_is_kept_from_its_first_weights_to_its_last(real: RealData, experts: ExpertTrajectories) -> None:
     network = VectorNetwork(SMOOTH, spec=real.spec, where="test")
     for number, points in enumerate(experts.points):
-        assert torch.equal(points[0], network.drawn(number))
+        assert torch.equal(points[0], network.drawn(keyed_seed(0, "expert", number)))
         last = torch.nn.utils.parameters_to_vector(experts.networks[number].parameters())
         assert torch.equal(points[-1], last)
         assert all(not torch.equal(one, other) for one, other in itertools.pairwise(points))
@@ -136,6 +137,12 @@ def test_ranks_train_different_students(
     judged = judge(real, experts)
     one, two = (float(judged.loss(images, y, 0, rank=rank).detach()) for rank in (0, 1))
     assert one != two
+
+
+def test_layers_that_are_left_out_at_random_are_dropout() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), StochasticDepth(0.1, "row"))
+    with pytest.raises(SpecError, match="drops out at random"):
+        refuse_unfit(network, "of torchvision", where="here")
 
 
 @pytest.mark.parametrize(

@@ -300,3 +300,17 @@ def test_several_labels_of_an_image_are_refused_with_the_remedy(tmp_path: Path) 
     _write(tmp_path / "d", "train", _rows([[0], [0, 1]]))
     with pytest.raises(SourceError, match=r"labels are a \w+ each(.|\n)*source\.options\.label=COLUMN"):
         _open(tmp_path / "d").split("train")
+
+
+@pytest.mark.parametrize("name", ["me/private", "imagefolder"])
+def test_a_name_on_the_hub_never_leads_to_a_folder_here(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in ("train", "test"):
+        _write(tmp_path / "me" / "private", split, _rows([0, 1]))
+    for label in ("a", "b"):
+        (tmp_path / "train" / label).mkdir(parents=True)
+        (tmp_path / "train" / label / "0.png").write_bytes(_png(7)["bytes"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=f"{name}: is no name on the Hub.*\n.*source.options.path"):
+        open_source(Choice(name="huggingface", options={"dataset": name})).split("train")

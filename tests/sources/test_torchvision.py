@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +206,66 @@ def test_files_that_only_others_may_gzip_are_not_found_gzipped(tmp_path: Path) -
     how = {"name": "x", "root": tmp_path, "inner": "in"}
     assert find_folder(["a.bin"], **how) == tmp_path  # type: ignore[arg-type]
     assert find_folder(["a.bin"], gzipped=False, **how) is None  # type: ignore[arg-type]
+
+
+def _fetching(source: Source, fetch: Callable[[Path], object]) -> Source:
+    """The source with `fetch` for its download, given the folder that torchvision fills."""
+    source._fetch = lambda folder: fetch(folder / source.inner)  # type: ignore[attr-defined]
+    return source
+
+
+def test_of_a_killed_download_nothing_is_found_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    def killed(folder: Path) -> None:
+        _write_mnist_like(folder)
+        path = folder / "t10k-labels-idx1-ubyte"
+        path.write_bytes(path.read_bytes()[:9])
+        raise KeyboardInterrupt
+
+    half = tmp_path / "cache" / "data" / "MNIST" / "raw" / "train-images-idx3-ubyte"  # as killed, by one of before
+    _write_idx(half, np.zeros((1, 28, 28), dtype=np.uint8))
+    with pytest.raises(KeyboardInterrupt):
+        _fetching(_open("mnist"), killed).split("train")
+    with pytest.raises(SourceError, match="could not be downloaded"):
+        _offline(_open("mnist")).split("train")
+    left = tmp_path / "cache" / "data" / ".mnist.partial" / "MNIST" / "raw"  # of one that could not tidy up
+    left.mkdir(parents=True)
+    assert len(_fetching(_open("mnist"), _write_mnist_like).split("test").x) == 20
+    assert len(_offline(_open("mnist")).split("train").x) == 20
+    assert not left.exists()
+
+
+def test_whoever_needs_what_another_process_is_downloading_waits_for_it() -> None:
+    begun, finish, read = threading.Event(), threading.Event(), []
+
+    def slow(folder: Path) -> None:
+        _write_mnist_like(folder)
+        whole = {path: path.read_bytes() for path in folder.iterdir()}
+        for path, data in whole.items():
+            path.write_bytes(data[:9])
+        begun.set()
+        assert finish.wait(60)
+        for path, data in whole.items():
+            path.write_bytes(data)
+
+    def reading(source: Source) -> threading.Thread:
+        thread = threading.Thread(target=lambda: read.append(len(source.split("train").x)))
+        thread.start()
+        return thread
+
+    first = reading(_fetching(_open("mnist"), slow))
+    assert begun.wait(60)
+    second = reading(_offline(_open("mnist")))
+    second.join(0.3)
+    assert read == []
+    finish.set()
+    first.join(60)
+    second.join(60)
+    assert read == [20, 20]
+
+
+def test_a_file_beside_its_gz_may_be_half_unpacked(tmp_path: Path) -> None:
+    _write_mnist_like(tmp_path / "mnist")
+    path = tmp_path / "mnist" / "train-images-idx3-ubyte"
+    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert len(_open("mnist", tmp_path).split("train").x) == 20

@@ -24,7 +24,8 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
     """
     words = ["gendata", "evaluate", _shipped_name(artifact) or "ARTIFACT"]
     if report.artifact_id is None:
-        words = ["gendata", "baseline", plain(report.source), "--ipc", str(report.ipc)]
+        words = ["gendata", "baseline", *_data_set(report), "--ipc", str(report.ipc)]
+        words += ["--bytes", str(report.max_bytes)] if report.max_bytes else []
     elif artifact is not None and report.ipc != artifact.ipc:
         words += ["--ipc", str(report.ipc)]
     if artifact is not None and artifact.manifest.labels.kind == "soft" and _learn_hard_labels(report):
@@ -33,7 +34,8 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
     if any(row.labels == "teacher" for row in report.rows):
         words += ["--teacher", "TEACHER"]
     if report.rows:
-        words += ["--runs", str(report.rows[0].n), "--rows", ",".join(_options(report.rows))]
+        runs = min(row.n for row in report.rows)  # some rows take more than they are asked for
+        words += ["--runs", str(runs), "--rows", ",".join(_options(report.rows))]
     own = PROTOCOLS.get(report.protocol)
     if own is None or report.networks != (own.network,):
         words += ["--networks", ",".join(map(plain, report.networks))]
@@ -44,6 +46,14 @@ def command(report: Report, artifact: CondensedArtifact | None) -> str:
     if artifact is not None and artifact.manifest.source and artifact.manifest.source.folder:
         words += ["--data", "DIR"]
     return shlex.join(words)
+
+
+def _data_set(report: Report) -> list[str]:
+    """What `gendata baseline` is told to find the data: a folder's name is not told, as of artifacts."""
+    options = report.source_options
+    name = "FOLDER" if report.source_folder else plain(options.get("dataset") or report.source)
+    resize = options.get("resize")
+    return [name, "--resize", str(resize)] if isinstance(resize, int) else [name]
 
 
 def _shipped_name(artifact: CondensedArtifact | None) -> str | None:
@@ -69,10 +79,14 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("hardware", ", ".join(str(fact) for fact in hardware if fact)),
         ("device", report.device),
         ("seed", str(report.seed)),
-        ("real data", f"{report.source}, fingerprint {report.fingerprint}"),
+        ("real data", ", ".join([report.source, *_set_options(report), f"fingerprint {report.fingerprint}"])),
         ("artifact id", report.artifact_id or "none: baselines alone"),
     ]
     return [(name, plain(value)) for name, value in told]
+
+
+def _set_options(report: Report) -> list[str]:
+    return [f"{name} {value}" for name, value in report.source_options.items() if value is not None]
 
 
 def _counted(count: object, what: str) -> str:

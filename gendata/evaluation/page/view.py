@@ -144,9 +144,17 @@ def _tiles(report: Report, given: Materials) -> list[tuple[str, str, str]]:
 def _protocol_remark(report: Report) -> str:
     remark = "ours"
     if not report.protocol.startswith("quick/"):
-        exact = bool(report.rows) and all(row.status == "exact" for row in report.rows)
-        remark = "shown equal to the published loop" if exact else "not shown equal to the published loop"
+        remark = _loop_remark(report)
     return remark + ("; selects on test data" if any(row.selects_on_test for row in report.rows) else "")
+
+
+def _loop_remark(report: Report) -> str:
+    ours = [row for row in report.rows if row.status != "exact"]
+    if report.rows and not ours:
+        return "shown equal to the published loop"
+    if len(ours) == len(report.rows) or len({row.protocol for row in report.rows}) > 1:
+        return "not shown equal to the published loop"
+    return f"shown equal to the published loop, not so {listed(list(dict.fromkeys(map(row_label, ours))))}"
 
 
 def _count_remark(report: Report) -> str:

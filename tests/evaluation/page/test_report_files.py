@@ -10,12 +10,19 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from PIL import Image
 
 from gendata.artifact.artifact import CondensedArtifact
 from gendata.errors import MissingExtraError, SpecError
+from gendata.evaluation import evaluate_real
 from gendata.evaluation.page import check_report_folder, write_report
 from gendata.evaluation.page.features import FeatureMap
+from gendata.evaluation.page.materials import Materials
+from gendata.evaluation.page.reproduction import command
+from gendata.evaluation.page.reproduction import facts as facts_of
+from gendata.evaluation.page.view import _tiles
 from gendata.evaluation.report import Report, Row
+from gendata.proposal import named_source
 from gendata.sources.source import Source
 
 pytest.importorskip("matplotlib", reason="charts need matplotlib; pip install 'gendata[report]'")
@@ -196,6 +203,53 @@ def test_the_command_measures_the_same_rows_again(written: Path) -> None:
     )
     assert expected.replace(" --", " \\\n    --") in text_of(written)
     assert expected in (written / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"source": "folder", "source_folder": "photos", "source_options": {"resize": 32}}, "FOLDER --resize 32"),
+        ({"source": "huggingface", "source_options": {"dataset": "org/set", "resize": None}}, "org/set"),
+        ({"source": "fashion-mnist"}, "fashion-mnist"),
+    ],
+)
+def test_the_command_of_baselines_names_the_data_the_bytes_and_what_was_asked_for(
+    facts: dict[str, object], words: str, row: Callable[..., Row], report_of: Callable[..., Report]
+) -> None:
+    rows = [row("equal-bytes-real", n=3, labels="teacher"), row("random-real", n=1, labels="teacher")]
+    report = report_of(*rows, artifact_id=None, max_bytes=20_000, seed=4, **facts)
+    assert command(report, None) == (
+        f"gendata baseline {words} --ipc 3 --bytes 20000 --protocol quick/v1 --teacher TEACHER --runs 1 "
+        "--rows equal-bytes-real,random-real --corruptions snow,gaussian_noise --seed 4"
+    )
+
+
+def test_real_images_alone_say_what_a_command_needs_to_find_them_again(tmp_path: Path, source: Source) -> None:
+    for label in (0, 1):
+        (tmp_path / "photos" / str(label)).mkdir(parents=True)
+        for number in range(12):
+            image = source.split("train").x[label * 12 + number, 0].numpy()
+            Image.fromarray(image).save(tmp_path / "photos" / str(label) / f"{number}.png")
+    report = evaluate_real(
+        named_source(tmp_path / "photos", resize=9), ipc=1, num_bytes=5000, rows=("random-real",), runs=1,
+        networks=("mlp1-w4",),
+    )  # fmt: skip
+    assert command(report, None).startswith("gendata baseline FOLDER --resize 9 --ipc 1 --bytes 5000 ")
+    assert str(tmp_path) not in report.to_json().decode()
+    assert ("real data", f"folder, resize 9, resize_mode crop, fingerprint {report.fingerprint}") in facts_of(report)
+
+
+def test_only_rows_of_the_published_loop_are_called_equal_to_it(
+    row: Callable[..., Row], report_of: Callable[..., Report]
+) -> None:
+    def remark(*rows: Row) -> str:
+        told = report_of(*rows, protocol="dsa/v1")
+        return next(remark for name, _, remark in _tiles(told, Materials()) if name == "protocol")
+
+    exact, ours = row("artifact", "frozen(30)", status="exact"), row("artifact", "fresh@10k")
+    assert remark(exact) == "shown equal to the published loop"
+    assert remark(exact, ours) == "shown equal to the published loop, not so artifact, fresh@10k"
+    assert remark(ours) == "not shown equal to the published loop"
 
 
 def test_a_report_of_a_suite_and_of_no_row_is_a_page_too(
