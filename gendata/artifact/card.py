@@ -155,7 +155,7 @@ def _colour(manifest: Manifest) -> str:
 def _glance(manifest: Manifest) -> Iterator[tuple[str, str]]:
     size = manifest.files[WEIGHTS].size
     pixels = manifest.num_frozen * manifest.spec.num_pixels
-    yield "to make samples and labels", f"{size:,} bytes"
+    yield "weights file", f"{size:,} bytes"
     yield "stored set", f"{_counted(manifest.num_frozen, 'image')}, {manifest.frozen.ipc} per class (IPC)"
     if _kind(manifest) == "generator":
         yield "new images", f"as many as you draw; the stored set as pixels would take {pixels:,} bytes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -120,13 +121,15 @@ def test_on_a_full_disk_the_rows_of_before_stay(artifact, monkeypatch, fits):
     assert not [path for path in artifact.path.iterdir() if "partial" in path.name]
 
 
-@pytest.fixture
+@contextmanager
 def no_room():
-    """No file may grow, as on a full disk."""
+    """No file may grow, as on a full disk. No fixture: pytest tells of a test before it ends, perhaps to a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(
@@ -140,17 +143,19 @@ def no_room():
     ],
     ids=["annotate", "write_evaluations", "copy_artifact", "save_artifact", "replace_file"],
 )
-def test_a_full_disk_is_told_and_leaves_nothing_behind(artifact, make_draft, tmp_path, request, write):
+def test_a_full_disk_is_told_and_leaves_nothing_behind(artifact, make_draft, tmp_path, write):
     draft, before = make_draft(), {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    request.getfixturevalue("no_room")
-    with pytest.raises(ArtifactError, match=r": cannot be written: .*; expected room.*\n.*Make room there"):
+    told = r": cannot be written: .*; expected room.*\n.*Make room there"
+    with no_room(), pytest.raises(ArtifactError, match=told):
         write(artifact, draft, tmp_path / "out")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert list(tmp_path.iterdir()) == [artifact.path]
 
 
-def test_what_may_be_missing_is_not_missed_on_a_full_disk(tmp_path, no_room):
-    assert not keep_file(tmp_path / "kept" / "state", b"x")
+def test_what_may_be_missing_is_not_missed_on_a_full_disk(tmp_path):
+    with no_room():
+        kept = keep_file(tmp_path / "kept" / "state", b"x")
+    assert not kept
 
 
 def test_an_artifact_that_was_to_give_way_is_there_if_its_successor_cannot_be(artifact, tmp_path, monkeypatch):
