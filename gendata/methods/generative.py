@@ -33,7 +33,7 @@ freeze, gradient, unroll, experts and trajectory go by all real samples evenly.
 
 The last share of the steps of refine, match, freeze, gradient, unroll and trajectory computes with weights and codes
 rounded as they will be stored; of trajectory it is a share of its own. From freeze on nothing moves the generator any
-more: it is the stored one in all steps.
+more: it is the stored one in all steps. Codes keep the grid of stored values that they have then.
 """
 
 from __future__ import annotations
