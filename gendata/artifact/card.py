@@ -127,9 +127,8 @@ def _title(manifest: Manifest) -> str:
     source = manifest.source
     if source is None:
         return "unknown source"
-    # A source that reads many sets is known by which of them it read.
-    which = next((source.options[key] for key in ("name", "path") if isinstance(source.options.get(key), str)), None)
-    return _plain(which or source.folder or source.name)[:80]
+    which = source.options.get("name")  # a source that reads many sets is known by which of them it read
+    return _plain((which if isinstance(which, str) else None) or source.folder or source.name)[:80]
 
 
 def _what(manifest: Manifest) -> str:

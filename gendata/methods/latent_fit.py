@@ -41,7 +41,7 @@ def fit_law(
             the posterior alone.
         group: so many codes come first that together are most like all of their class, see `group_order`; 0: none.
         weights: (N,) of a codebook, how much each real sample counts where codes are placed; None: all the same. The
-            order of the codes does not follow them. Where a class has few samples more of them count than would.
+            order of the codes does not follow them. Where they would leave fewer samples than codes, others fill up.
 
     Returns:
         (classes, codes) int64: the row of the real sample that each code encodes; None where codes are no samples.

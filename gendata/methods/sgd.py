@@ -21,7 +21,8 @@ def sgd_step(
     """Moves `weights` in place, as `torch.optim.SGD` does.
 
     Args:
-        weights, gradients: of one network, in the same order.
+        weights: of one network.
+        gradients: in the same order; where nothing else takes it up, weight decay is added to them in place.
         velocities: of each weight, moved in place too; empty: no momentum.
     """
     moves = list(gradients)
