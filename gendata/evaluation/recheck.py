@@ -46,6 +46,8 @@ class _Sealed(msgspec.Struct, frozen=True, kw_only=True):
     selects_on_test: bool = False
     test_digest: str | None = None  # None: a row of before
     teacher: str | None = None  # its sha256; None: there is none, or a row of before
+    per_class: tuple[float, ...] = ()  # empty: a row of before
+    corrupted: dict[str, float] = {}
 
 
 class Rechecked(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +76,8 @@ def recheck(
     """Measures every row of an artifact's evaluations again, with its protocol, network, seed and number of networks.
 
     A row differs that contradicts itself, that shows its networks another number of images or costs other bytes, or
-    whose mean lies further off than networks do here. What the row says of its own spread excuses nothing.
+    whose mean, on corrupted images too, lies further off than networks do here. What the row says of its own spread
+    excuses nothing. Accuracies per class are compared where the networks are the same to the last bit.
 
     Args:
         teacher: for the rows whose labels come from one; the others are measured without.
@@ -124,6 +127,7 @@ def _again(
             ipc=row.ipc,
             seed=row.seed,
             labels="hard" if row.labels == "hard" else "own",
+            corruptions=tuple(row.corrupted),
             source=source,
             teacher=teacher,
             resume=False,
@@ -167,9 +171,20 @@ def _compared(then: _Sealed, now: Row, *, budget: int) -> tuple[Verdict, str]:
     if now.bytes != then.bytes and not _is_another_sheet(then, now, budget=budget):
         return "differs", f"costs {now.bytes} bytes, not {then.bytes}"
     if now.reported == then.reported:
-        return "equal", ""
+        return _compared_in_parts(then, now)
     allowed = max(_AT_LEAST, _DEVIATIONS * now.std)
+    if any(abs(now.corrupted[name] - accuracy) > allowed for name, accuracy in then.corrupted.items()):
+        return "differs", "other accuracies on corrupted images"
     return ("within noise" if abs(now.mean - then.mean) <= allowed else "differs"), ""
+
+
+def _compared_in_parts(then: _Sealed, now: Row) -> tuple[Verdict, str]:
+    """The verdict on networks of the same accuracies: all else that they were tested on must be the same too."""
+    if now.corrupted != then.corrupted:
+        return "differs", "other accuracies on corrupted images"
+    if then.per_class and now.per_class != then.per_class:
+        return "differs", "other accuracies per class"
+    return "equal", ""
 
 
 def _is_another_sheet(then: _Sealed, now: Row, *, budget: int) -> bool:

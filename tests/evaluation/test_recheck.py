@@ -109,6 +109,22 @@ def test_other_bytes_or_images_differ_whatever_the_accuracies(
     assert reason in row.reason
 
 
+def test_accuracies_per_class_that_were_never_measured_differ(sealed: gendata.CondensedArtifact) -> None:
+    measured = sealed.evaluations()[0]["per_class"]
+    row = forged(sealed, per_class=[*measured[1:], measured[0]])
+    assert (row.verdict, row.reason) == ("differs", "other accuracies per class")
+
+
+def test_corrupted_images_are_tested_on_again(sealed: gendata.CondensedArtifact) -> None:
+    chosen: dict[str, Any] = {"rows": ("frozen",), "runs": 1, "seed": 3, "corruptions": ("contrast",)}
+    (measured,) = evaluate(sealed.path, protocol=sealed.evaluations()[0]["protocol"], **chosen).rows
+    one = {"n": 1, "reported": measured.reported, "mean": measured.mean, "std": 0.0, "per_class": measured.per_class}
+    row = forged(sealed, **one, corrupted=measured.corrupted)
+    assert (row.verdict, row.reason) == ("equal", "")
+    row = forged(gendata.open_artifact(sealed.path), **one, corrupted={"contrast": 0.99})
+    assert (row.verdict, row.reason) == ("differs", "other accuracies on corrupted images")
+
+
 def test_other_test_images_are_not_measured_on(sealed: gendata.CondensedArtifact) -> None:
     assert len(sealed.evaluations()[0]["test_digest"]) == 64
     row = forged(sealed, test_digest="0" * 64)
