@@ -44,8 +44,8 @@ def _dc_augmentation(strategy: str) -> Choice:
 def _idc(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
     """Of ImageNet subsets the epochs fall with IPC, by a third more with 100 classes (IDC argument.py:22-47).
 
-    Differs from the code, which augments CIFAR-100 and ImageNet otherwise and mixes every batch of ImageNet, and from
-    100 classes on takes another rate, decay and batch.
+    Differs from the code, which augments ImageNet otherwise, mixes every batch of it, and from 100 of its classes on
+    takes another rate, decay and batch (argument.py:297-308).
     """
     if max(spec.height, spec.width) <= 64:
         return protocol
@@ -54,8 +54,22 @@ def _idc(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Pr
     return replace(protocol, epochs=epochs * 2 // 3 // 100 * 100 if spec.num_classes == 100 else epochs)
 
 
+def _ncfm(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
+    """Fewer passes over the larger sets of Tiny ImageNet (NCFM config/ipc10, ipc50/tinyimagenet.yaml).
+
+    The published IPC counts stored images, of which each holds four: 10 of them are 40 here, or 10 from an importer.
+    """
+    if not _is_tiny_imagenet(spec) or ipc < 10:
+        return protocol
+    epochs, every = (300, 50) if ipc < 50 else (40, 5)
+    return replace(protocol, epochs=epochs, selection=Choice(name="best", options={"every": every}))
+
+
 def _rded(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
-    """Batch by IPC and classes, rate by student (RDED argument.py:233-315)."""
+    """Batch by IPC and classes, rate by student (RDED argument.py:233-315); whole images up to 64 pixels (scripts/).
+
+    There `--factor 1` leaves of shuffled patches and random crops nothing: crops have a scale of 1 to 1.
+    """
     batch = 10 if ipc < 10 else 50 if ipc < 50 else 100
     if spec.num_classes in (100, 1000):
         batch *= 2
@@ -64,17 +78,24 @@ def _rded(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> P
     lr = next((rate for name, rate in _RDED_RATES if protocol.network.startswith(name)), protocol.lr)
     if protocol.network.startswith("convnet3") and spec.num_classes == 100:
         lr, batch = 0.002, 25
-    return replace(protocol, batch=min(batch, ipc * spec.num_classes), lr=lr)
+    augmentation = protocol.augmentation
+    if max(spec.height, spec.width) <= 64:
+        augmentation = tuple(each for each in augmentation if each.name == "flip")
+    return replace(protocol, batch=min(batch, ipc * spec.num_classes), lr=lr, augmentation=augmentation)
 
 
 def _dc_bench(protocol: Protocol, ipc: int, spec: SampleSpec, source_name: str) -> Protocol:
     """AutoAugment's policy is ImageNet's for Tiny ImageNet, CIFAR-10's for all else (DC-BENCH evaluator_utils.py)."""
-    if (spec.num_classes, spec.height, spec.width) != (200, 64, 64):
+    if not _is_tiny_imagenet(spec):
         return protocol
     policies = [
         Choice(name=each.name, options={**each.options, "policy": "imagenet"}) for each in protocol.augmentation
     ]
     return replace(protocol, augmentation=tuple(policies))
+
+
+def _is_tiny_imagenet(spec: SampleSpec) -> bool:
+    return (spec.num_classes, spec.height, spec.width) == (200, 64, 64)
 
 
 _RDED_RATES = (
@@ -85,4 +106,10 @@ _RDED_RATES = (
     ("vit_b_16", 1e-4),
     ("swin_v2_t", 1e-4),
 )
-_ADAPTATIONS: dict[str, Adaptation] = {"dc": _dc, "dc-bench-autoaug": _dc_bench, "idc": _idc, "rded": _rded}
+_ADAPTATIONS: dict[str, Adaptation] = {
+    "dc": _dc,
+    "dc-bench-autoaug": _dc_bench,
+    "idc": _idc,
+    "ncfm": _ncfm,
+    "rded": _rded,
+}

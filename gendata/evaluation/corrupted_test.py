@@ -41,7 +41,8 @@ def corrupted_accuracies(bench: Bench, network: nn.Module, prepare: Preparation)
     for name in bench.corruptions:
         accuracies = []
         for severity in SEVERITIES:
-            x = corrupted(bench.test.x, name, severity, _SEED)
-            accuracies.append(tested(network, (x, bench.test.y), prepare=prepare, mode=bench.protocol.test_mode)[0])
+            images = corrupted(bench.test.x, name, severity, _SEED), bench.test.y
+            right = tested(network, images, prepare=prepare, statistics_of=bench.protocol.test_batch)
+            accuracies.append(right.accuracy)
         found[name] = fmean(accuracies)
     return found

@@ -99,7 +99,7 @@ def _trained(bench: Bench, feed: Feed, *, seed: int, lr: float, kept: Unfinished
             loss, accuracy = training.run_pass(), None
             ticker.tick(1, last=training.is_done)
             if training.is_done or selection.tests_after(training.finished - 1, protocol.passes):
-                so_far.tests.append(tested(network, bench.test, prepare=prepare, mode=protocol.test_mode))
+                so_far.tests.append(tested(network, bench.test, prepare=prepare, statistics_of=protocol.test_batch))
                 accuracy = so_far.tests[-1].accuracy
             if accuracy is not None or (training.finished - 1) % every == 0:
                 so_far.curve.append(CurvePoint(passes=training.finished, loss=_finite(loss), accuracy=accuracy))

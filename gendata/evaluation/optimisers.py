@@ -32,12 +32,16 @@ def _sgd(network: nn.Module, **options: Any) -> torch.optim.Optimizer:
 def _adamw(
     network: nn.Module, *, weight_decay: float, decay_vectors: bool = True, **options: Any
 ) -> torch.optim.Optimizer:
-    """AdamW; without `decay_vectors` biases and norm gains, which have one dimension, do not decay (SRe2L, RDED)."""
+    """AdamW; without `decay_vectors` only matrices called weights decay: no biases, gains of norms, or positions.
+
+    As SRe2L (validate/utils.py:63) and RDED (validation/utils.py:71) have it.
+    """
     if decay_vectors:
         return torch.optim.AdamW(network.parameters(), weight_decay=weight_decay, **options)
-    matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-    vectors = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    decays = {name: p.dim() > 1 and "weight" in name for name, p in network.named_parameters()}
+    matrices = [parameter for name, parameter in network.named_parameters() if decays[name]]
+    others = [parameter for name, parameter in network.named_parameters() if not decays[name]]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, **options)
 
 

@@ -72,7 +72,7 @@ class Preparation:
         mix = self.mixing.draw(generator(seed, "mix", *key), x.shape[0]) if self.mixing is not None else None
         if mix is None:
             return Batch(x=x, y=y, teacher=self.teacher)
-        return Batch(x=mix(x), y=y, mix=mix, unmixed=x, teacher=self.teacher)
+        return Batch(x=mix(x), y=y, mix=mix, teacher=self.teacher)
 
     def for_test(self, x: Tensor) -> Tensor:
         """Test images (B, C, H, W) uint8 as the student sees them."""

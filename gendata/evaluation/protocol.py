@@ -54,6 +54,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
         return self.epochs + self.extra_pass
 
     @property
+    def test_batch(self) -> int | None:
+        """Of how many test images batch norm takes the statistics: of as many as in a step; None: of none."""
+        return self.batch if self.test_mode == "train" else None
+
+    @property
     def selects_on_test(self) -> bool:
         """Whether what is reported was picked by looking at test data: the test, the rate, or the artifact itself."""
         return selection_of(self.selection).uses_test_data or bool(self.lr_trials) or self.test_picks_artifact

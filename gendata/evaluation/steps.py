@@ -24,7 +24,6 @@ class Batch:
     x: Tensor  # (B, C, H, W) normalised, augmented and, where this step mixes, mixed
     y: Tensor  # (B,) int64, or (B, classes) probabilities
     mix: Mix | None = None  # how `x` was mixed; None: it was not
-    unmixed: Tensor | None = None  # `x` before mixing; None: the same
     teacher: Callable[[Tensor], Tensor] | None = None  # images like `x` -> logits (B, classes)
 
 
@@ -53,21 +52,20 @@ def _cross_entropy(network: nn.Module, batch: Batch) -> Tensor:
     return loss * share + functional.cross_entropy(logits, batch.y[batch.mix.other.to(batch.y.device)]) * (1 - share)
 
 
-def _teacher_divergence(
-    network: nn.Module, batch: Batch, *, temperature: float, unmixed_forward: bool = False
-) -> Tensor:
+def _teacher_divergence(network: nn.Module, batch: Batch, *, temperature: float, extra_forward: bool = False) -> Tensor:
     """Divergence from the teacher's answer to the student's, both softened, summed over classes, mean over images.
 
-    Not multiplied by temperature ** 2 (SRe2L train_FKD.py:248-251, RDED main.py:215-226). With `unmixed_forward` the
-    student first sees the images before mixing, without gradient: its batch norms remember both (RDED main.py:213).
+    Not multiplied by temperature ** 2 (SRe2L train_FKD.py:248-251, RDED main.py:215-226). With `extra_forward` the
+    student first sees the same images without gradient, so that its batch norms take every batch twice (RDED
+    main.py:213, whose images CutMix has changed in place by then: utils.py:143).
     """
     if batch.teacher is None:
         raise SpecError(
             "this protocol's labels come from a teacher", remedy="Give one: gendata evaluate --teacher DIR."
         )
-    if unmixed_forward:
+    if extra_forward:
         with torch.no_grad():
-            network(batch.x if batch.unmixed is None else batch.unmixed)
+            network(batch.x)
     with torch.no_grad():
         wanted = functional.softmax(batch.teacher(batch.x) / temperature, dim=1)
     given = functional.log_softmax(network(batch.x) / temperature, dim=1)

@@ -158,15 +158,16 @@ def _backward(loss_of: Step, network: nn.Module, batch: Batch, share: float) -> 
 
 
 @torch.inference_mode()
-def tested(network: nn.Module, images: Images, *, prepare: Preparation, mode: str = "eval") -> Tested:
+def tested(network: nn.Module, images: Images, *, prepare: Preparation, statistics_of: int | None = None) -> Tested:
     """How many of `images` (labels int64) the network classifies rightly, in all and per class.
 
     Args:
-        mode: "eval", or "train": batch norm then uses the statistics of each test batch.
+        statistics_of: None: in eval mode. Else in train mode, with the statistics of so many test images at a time.
     """
-    network.train(mode == "train")
+    network.train(statistics_of is not None)
     device, y = next(network.parameters()).device, images[1]
-    found = torch.cat([network(prepare.for_test(x.to(device))).argmax(1).cpu() for x in images[0].split(_TEST_BATCH)])
+    parts = images[0].split(statistics_of or _TEST_BATCH)
+    found = torch.cat([network(prepare.for_test(x.to(device))).argmax(1).cpu() for x in parts])
     right = found == y
     classes = int(y.max()) + 1
     hits = torch.bincount(y[right], minlength=classes)

@@ -35,7 +35,8 @@ class Attention(Loss):
     is a term of its own: `{name: mean, options: {estimator: plain, blocks: last, scaled: false, summed: true}}`.
 
     Differs from the paper: mean over classes instead of their sum; by default the estimate is unbiased. Maps of one
-    pixel, which are always 1, are left out.
+    pixel, which are always 1, are left out. And from its code, which takes maps before they are pooled (main_DataDAM.py
+    170-177), and power 1: here they are what a block gives, half as large.
     """
 
     Config = AttentionConfig

@@ -8,6 +8,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from gendata.errors import SpecError
 from gendata.losses.embedded import Embedded, units_of
 from gendata.losses.estimators import Estimator, squared_errors
 from gendata.losses.loss import Loss
@@ -19,26 +20,36 @@ class CovarianceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     estimator: Estimator = "unbiased"
     blocks: Literal["all", "last"] = "last"  # their terms are added
     scaled: bool = True  # channels in units of their real deviation
-    summed: bool = False  # over classes and pairs of channels; otherwise their mean
+    summed: bool = False  # over classes, positions and pairs of channels; otherwise their mean
 
 
 class Covariance(Loss):
-    """|Cov_syn - Cov_real|^2 of local features, class by class: every position of a map is an observation of channels.
+    """|Cov_syn - Cov_real|^2 of local features, class by class: how channels vary together from image to image.
 
-    Source: IID (Deng et al. 2024, CVPR, "Exploiting Inter-sample and Inter-feature Relations in Dataset
-    Distillation", arXiv:2404.00563), its covariance matching. Local features give a covariance of full rank from few
-    images.
+    At every position of a map, around its mean over the images; then over all positions, which give a covariance of
+    full rank from few images. Source: IID (Deng et al. 2024, CVPR, "Exploiting Inter-sample and Inter-feature Relations
+    in Dataset Distillation", arXiv:2404.00563), its covariance matching, and its code.
 
-    Differs from the paper: by default channels are in units of their real deviation, the mean over entries stands for
-    the sum, and the errors of two halves are multiplied (each is centred on its own mean: a bias of 1 / images stays).
+    Differs from the paper: by default channels are in units of their real deviation, means over positions and entries
+    stand for sums, and the errors of two halves are multiplied. A covariance of n images is divided by n - 1, not n.
     """
 
     Config = CovarianceConfig
     config: CovarianceConfig
 
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
-        """The term; see `Loss`."""
+        """The term; see `Loss`.
+
+        Raises:
+            SpecError: one image per class, or per half, varies from no other.
+        """
         c = self.config
+        least = 4 if c.estimator == "unbiased" else 2
+        if syn.per_class < least or real.per_class < 2:
+            raise SpecError(
+                f"{syn.per_class} samples and {real.per_class} real images per class", where="loss 'covariance'",
+                expected=f"at least {least} and 2, which can vary together",
+            )  # fmt: skip
         parts = []
         for block in range(len(syn.maps)) if c.blocks == "all" else (-1,):
             h_syn, h_real = _local(syn, block), _local(real, block)
@@ -46,7 +57,7 @@ class Covariance(Loss):
                 units = units_of(h_real.flatten(0, 2).std(0))
                 h_syn, h_real = h_syn * units, h_real * units
             errors = squared_errors(h_syn, h_real, c.estimator, statistic=_covariance)
-            parts.append(errors.sum() if c.summed else errors.mean())
+            parts.append(errors.sum() * h_syn.shape[2] ** 2 if c.summed else errors.mean())
         return torch.stack(parts).sum()
 
 
@@ -56,7 +67,7 @@ def _local(batch: Embedded, block: int) -> Tensor:
 
 
 def _covariance(h: Tensor) -> Tensor:
-    """(classes, channels, channels) of (classes, samples, positions, channels)."""
-    h = h.flatten(1, 2)
-    h = h - h.mean(1, keepdim=True)
-    return torch.einsum("cni,cnj->cij", h, h) / max(h.shape[1] - 1, 1)
+    """(classes, channels, channels), mean over positions, of (classes, samples, positions, channels)."""
+    _, samples, positions, _ = h.shape
+    h = (h - h.mean(1, keepdim=True)).flatten(1, 2)
+    return torch.einsum("cni,cnj->cij", h, h) / ((samples - 1) * positions)

@@ -24,9 +24,10 @@ class CrossEntropy(Loss):
 
     `excess`: max(0, CE_syn - CE_real), ours: as certain as real samples, never more (`plain` goes on, to caricatures).
     `weighted`: acc CE_syn. Source: IDM (Zhao et al. 2023, CVPR, arXiv:2307.09742) and its code, where acc is the
-    network's running training accuracy and the weight 0.5, or 0.1 at 50 images per class.
+    network's running training accuracy in percent and the weight 0.5, or 0.1 at 50 images per class.
 
-    Differs from the paper: acc is the network's accuracy on this real batch.
+    Differs from the paper: acc is the network's accuracy on this real batch, a fraction, so that the published weights
+    are 50 and 10 here, beside a matching term that is a sum over classes.
     """
 
     Config = CrossEntropyConfig

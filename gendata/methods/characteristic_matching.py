@@ -23,12 +23,12 @@ _POOL = "pool"
 
 
 class NcfmConfig(PixelConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of `ncfm`; defaults are those of the published configurations for 32 x 32 pixels, but for the pool's."""
+    """Options of `ncfm`; defaults are those of the published configuration for CIFAR-10, but for the pool's."""
 
     augmentation: str = "color_crop_cutout"  # of DiffAug, which applies all of them; "": none
     real_per_class: int = 1024
     steps: int = 20_000
-    lr: float = 0.01  # of pixels in [0, 1]; falls along a cosine
+    lr: float = 0.001  # of pixels in [0, 1]; falls along a cosine
     frequencies: int = 4096
     learned_sampler: bool = False  # of frequencies; the paper's idea, which its published configurations switch off
     sampler_lr: float = 1.0e-3

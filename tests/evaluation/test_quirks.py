@@ -12,7 +12,7 @@ from torch import nn
 
 from gendata.artifact.artifact import CondensedArtifact, Normalisation
 from gendata.errors import SpecError, UnknownNameError
-from gendata.evaluation import evaluate
+from gendata.evaluation import evaluate, training
 from gendata.evaluation.adaptation import adapted
 from gendata.evaluation.drawing import drawing_of
 from gendata.evaluation.modes import by_steps
@@ -126,6 +126,35 @@ def test_vectors_do_not_decay_where_the_protocol_says_so() -> None:
     groups = optimiser_of(SRE2L.optimiser, network)(0.1).param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert {p.dim(): decay[id(p)] for p in network.parameters()} == {2: 0.01, 1: 0.0}
+    network.register_parameter("positions", nn.Parameter(torch.zeros(3, 3)))
+    others = optimiser_of(SRE2L.optimiser, network)(0.1).param_groups[1]["params"]
+    assert any(p is network.positions for p in others)  # no weight by its name
+
+
+class _Batches(nn.Module):
+    """Sees images whose mean it keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.seen = nn.Parameter(torch.ones(())), []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append((len(x), float(x.mean()), self.training))
+        return self.scale * x.flatten(1)[:, :2]
+
+
+def test_the_extra_forward_of_rded_is_on_the_very_batch() -> None:
+    network, x = _Batches(), torch.rand(4, 1, 2, 2)
+    step_of(RDED.step)(network, Batch(x=x, y=torch.zeros(4).long(), teacher=lambda x: x.flatten(1)[:, :2]))
+    assert network.seen[0] == network.seen[1] and len(network.seen) == 2
+
+
+def test_statistics_of_test_batches_are_of_as_many_images_as_in_a_step() -> None:
+    network, images = _Batches(), (torch.zeros(150, 1, 2, 2), torch.zeros(150).long())
+    prepare = preparation_of(DC, source_name=None, normalise=lambda x: x)
+    training.tested(network, images, prepare=prepare, statistics_of=DIM_PAPER.test_batch)
+    assert [(count, training) for count, _, training in network.seen] == [(64, True), (64, True), (22, True)]
+    assert DC.test_batch is None
 
 
 def test_the_batch_of_rded_follows_ipc_and_classes() -> None:
@@ -134,6 +163,25 @@ def test_the_batch_of_rded_follows_ipc_and_classes() -> None:
         return adapted(RDED, ipc=ipc, spec=spec, source_name="x").batch
 
     assert [batch(1, 10), batch(10, 10), batch(50, 10), batch(10, 100), batch(10, 200)] == [10, 50, 100, 100, 100]
+
+
+def test_rded_leaves_small_images_whole() -> None:
+    large = msgspec.structs.replace(RGB, height=224, width=224)
+    small, whole = (adapted(RDED, ipc=1, spec=spec, source_name="x").augmentation for spec in (RGB, large))
+    assert [each.name for each in small] == ["flip"]
+    assert [each.name for each in whole] == ["patch-shuffle", "random-resized-crop", "flip"]
+
+
+def test_ncfm_shortens_the_larger_sets_of_tiny_imagenet() -> None:
+    tiny = msgspec.structs.replace(RGB, height=64, width=64, classes=tuple(map(str, range(200))))
+
+    def passes(ipc: int, spec: SampleSpec) -> tuple[int, int]:
+        protocol = adapted(NCFM, ipc=ipc, spec=spec, source_name="x")
+        return protocol.epochs, protocol.selection.options["every"]
+
+    assert [passes(ipc, tiny) for ipc in (4, 10, 40, 200)] == [(2000, 100), (300, 50), (300, 50), (40, 5)]
+    assert passes(200, RGB) == (2000, 100)
+    assert NCFM.augmentation[0].options["strategy"] == "color_crop_flip_scale_rotate"  # no cutout beside CutMix
 
 
 def test_dc_augments_mnist_and_students_with_batch_norm() -> None:
@@ -218,7 +266,7 @@ def test_a_teacher_s_labels_cost_its_bytes_and_change_the_student(
     opened: CondensedArtifact, brief: Protocol, tmp_path: Path
 ) -> None:
     teacher = train_teacher("digits", network="convnet1-w4-bn", out=tmp_path / "teacher", epochs=1)
-    step = Choice(name="teacher-divergence", options={"temperature": 4.0, "unmixed_forward": True})
+    step = Choice(name="teacher-divergence", options={"temperature": 4.0, "extra_forward": True})
     mixing = Choice(name="cutmix", options={"prob": 1.0, "beta": 1.0})
     taught = msgspec.structs.replace(brief, step=step, teacher=True, mixing=mixing, network="convnet1-w4-bn")
     (row,) = evaluate(opened, protocol=taught, rows=("frozen",), runs=1, teacher=teacher.path).rows
