@@ -227,11 +227,12 @@ def open_located(
     try:
         snapshot = fetch(location, access, also=(*also, PROBES) if verify == "probe" else also, whole=whole)
     except HubError as error:
-        if not Path(location.repo).parent.is_dir():
+        if location.manifest is not None:  # by its name in the catalogue
             raise
-        raise HubError(  # runs/digits, mistyped
+        is_of_runs = Path(location.repo).parent.name == "runs"  # as README and --help call what recipes make
+        raise HubError(
             f"no such folder here, and on the Hub: {error.what}", where=error.where, expected=error.expected,
-            remedy=error.remedy,
+            remedy=_MAKE_ONE if is_of_runs else error.remedy,
         ) from None  # fmt: skip
     with _told_as_fetched(location, snapshot.commit):
         artifact = open_artifact(snapshot.folder, verify=verify)

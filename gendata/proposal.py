@@ -49,7 +49,8 @@ def propose_recipe(
 
     Args:
         data_set: an existing folder, a source's name (`fashion-mnist`), or a name on the Hugging Face Hub.
-        max_bytes: what the artifact may cost; None: as much as IPC uint8 images per class, but at least 8 kB.
+        max_bytes: what the artifact may cost; None: as much as IPC uint8 images per class, or all of them, but at least
+            8 kB.
         ipc: images per class of the frozen set.
         overrides: "source.options.resize=32"; those of the source count before it is opened, the others change what is
             proposed.
@@ -66,9 +67,10 @@ def propose_recipe(
     choice = override_choice(_source_of(str(data_set)), overrides, field="source")
     source = open_source(choice, data_root=data_root)
     spec = source.spec
-    fit, _ = hold_out(source.split("train"))
+    fit, _ = hold_out(source.split("train"), classes=spec.classes)
     fewest = int(fit.y.bincount(minlength=spec.num_classes).min())
-    budget = max(_MIN_BYTES, ipc * spec.num_classes * spec.num_pixels) if max_bytes is None else max_bytes
+    pixels = min(ipc * spec.num_classes, len(fit.y)) * spec.num_pixels
+    budget = max(_MIN_BYTES, pixels) if max_bytes is None else max_bytes
     generator, latent = _sized(spec, budget, fewest)
     name = Path(data_set).resolve().name
     proposed = Recipe(

@@ -181,8 +181,11 @@ def recipe_path(name_or_file: str | Path) -> Path:
         if not path.is_file():
             raise RecipeError("no such file", where=str(path), remedy="List the shipped ones: gendata recipe list")
         return path
-    if str(name_or_file) not in list_recipes():
-        raise unknown_name("recipe", str(name_or_file), list_recipes())
+    name = str(name_or_file)
+    if name not in list_recipes():
+        if name.startswith(SWEEPS):
+            raise RecipeError("is a sweep, not a recipe", where=name, remedy=f"gendata recipe sweep {name} --out DIR")
+        raise unknown_name("recipe", name, list_recipes())
     return shipped("recipes") / f"{name_or_file}.yaml"
 
 

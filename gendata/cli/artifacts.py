@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import msgspec
 import typer
 
 from gendata.cli.arguments import ArtifactArgument, FolderArgument, JsonOption
-from gendata.cli.printing import clean, facts_of, print_evaluations, print_facts, print_json, print_made
+from gendata.cli.printing import clean, facts_of, print_evaluations, print_facts, print_json
 from gendata.errors import ArtifactError, IntegrityError, SpecError
 
 
@@ -82,11 +83,19 @@ def annotate(
     """
     from gendata.artifact import amend
     from gendata.fetch import own_folder
+    from gendata.licences import EXAMPLES, hub_identifier
 
     if license is None and source is None and citation is None:
         raise ArtifactError("nothing to state", where=str(path), expected="--license, --source or --citation")
     artifact = amend.annotate(own_folder(str(path)), license=license, source=source, citation=citation)
-    print_made(artifact, as_json=as_json)
+    if as_json:
+        print_json(**facts_of(artifact))
+        return
+    said = {"license": artifact.manifest.license, "source": source, "citation": citation}
+    typer.echo(f"{clean(str(path))}: " + "; ".join(f"{name} {clean(text)}" for name, text in said.items() if text))
+    if license is not None and hub_identifier(license) is None:
+        typer.echo(f"The Hub has no name for {clean(license)!r} and will show it as other; it knows {EXAMPLES}.")
+    typer.echo(f"Next: gendata push {clean(shlex.quote(str(path)))} ORG/NAME --dry-run")
 
 
 def sample(
@@ -132,7 +141,7 @@ def export(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the fresh images.")] = 0,
     epoch: Annotated[int, typer.Option("--epoch", min=0, help="Of the fresh images.")] = 0,
     labels: Annotated[
-        str | None, typer.Option("--labels", metavar="hard|soft", help="None: soft ones where the artifact has them.")
+        str | None, typer.Option("--labels", metavar="hard|soft", help="default: soft ones where it has them.")
     ] = None,
     num_shards: Annotated[
         int | None, typer.Option("--shards", min=1, help="Files of parquet and webdataset; default: by size.")

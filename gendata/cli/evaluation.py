@@ -166,9 +166,22 @@ def baseline(
         str | None,
         typer.Option("--bytes", metavar="SIZE", help="Of equal-bytes-real: 100kB; default: without that row."),
     ] = None,
-    protocol: ProtocolOption = "quick/v1",
-    runs: RunsOption = None,
-    rows: RowsOption = None,
+    protocol: Annotated[str, typer.Option("--protocol", help="How students are trained and tested.")] = "quick/v1",
+    runs: Annotated[
+        int | None,
+        typer.Option(
+            "--runs", min=1, help="Networks per row, 3 at least of equal-bytes-real; default: as protocol says."
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows",
+            metavar="A,B",
+            help="random-real, equal-bytes-real (with --bytes), real-stream, real-full, herding, k-center; default: "
+            "all but the last two.",
+        ),
+    ] = None,
     networks: NetworksOption = None,
     teacher: TeacherOption = None,
     corruptions: CorruptionsOption = None,
@@ -198,7 +211,7 @@ def baseline(
             source,
             ipc=ipc,
             num_bytes=0 if max_bytes is None else parse_bytes(max_bytes),
-            protocol=protocol or "quick/v1",
+            protocol=protocol,
             runs=runs,
             rows=_listed(rows),
             networks=_networks(networks),

@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from gendata.errors import GendataError
-from gendata.recipe import Recipe
+from gendata.recipe import Choice, Recipe
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
@@ -31,10 +31,21 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     if as_json:
         print_json(**facts)
     else:
+        recipe = plan.recipe
+        chosen = {
+            "recipe": recipe.summary,
+            "generator": _choice_text(recipe.generator),
+            "latent": _choice_text(recipe.latent),
+            "ipc": recipe.artifact.ipc,
+        }
         stages = [f"{name}: {steps} steps" for name, steps in facts.pop("stages")]
-        del facts["recipe"]
-        print_facts({**facts, "stages": stages or "none"})
+        print_facts({**facts, **chosen, "stages": stages or "none"})
         typer.echo("Nothing was made: --dry-run.")
+
+
+def _choice_text(choice: Choice) -> str:
+    options = ", ".join(f"{name} {value}" for name, value in choice.options.items())
+    return f"{choice.name} ({options})" if options else choice.name
 
 
 def print_made(artifact: CondensedArtifact, *, data: str | Path | None = None, as_json: bool) -> None:

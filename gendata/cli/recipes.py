@@ -117,7 +117,8 @@ def _recipe_copy(
 @recipe_app.command("validate")
 def _recipe_validate(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME-or-FILE]...", help="None: all the shipped recipes and sweeps.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME-or-FILE]...", help="default: all shipped recipes and sweeps."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

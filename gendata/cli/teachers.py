@@ -18,8 +18,8 @@ teacher_app = typer.Typer(
     no_args_is_help=True,
     help=(
         "Teachers: trained networks whose answers serve as labels.\n\n\b\nExamples:\n"
-        "  gendata teacher train digits --network convnet3-w32-bn --out teachers/digits\n"
-        "  gendata teacher info teachers/digits"
+        "  gendata teacher train tiny-imagenet --network resnet18-3x3-tv-bn --out teachers/tiny\n"
+        "  gendata teacher info teachers/tiny"
     ),
 )
 
@@ -38,12 +38,13 @@ def _train(
 ) -> None:
     """Train a teacher on train; held-out images of train measure it, test images are never read.
 
-    Killed and run again, the same command goes on.
+    Killed and run again, the same command goes on. The published protocols with a teacher, sre2l and rded, are of
+    colour images alone.
 
     \b
     Examples:
-      gendata teacher train digits --network convnet3-w32-bn --out teachers/digits
-      gendata teacher train fashion-mnist --network resnet18-3x3-bn-64w --out teachers/fm --epochs 20 --data ~/data
+      gendata teacher train cifar10 --network convnet3-w128-bn --out teachers/cifar
+      gendata teacher train tiny-imagenet --network resnet18-3x3-tv-bn --out teachers/tiny --epochs 20 --data ~/data
     """
     from gendata.evaluation.teaching import train_teacher
     from gendata.progress_bars import evaluation_bar
@@ -63,8 +64,8 @@ def _info(
 
     \b
     Examples:
-      gendata teacher info teachers/digits
-      gendata teacher info teachers/digits --json
+      gendata teacher info teachers/tiny
+      gendata teacher info teachers/tiny --json
     """
     from gendata.labels.teacher import open_teacher
 

@@ -12,7 +12,7 @@ from gendata.cli.arguments import ArtifactArgument, DataOption
 def view_command(
     name: ArtifactArgument,
     data: DataOption = None,
-    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="None: a free one.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="default: a free one.")] = None,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page too.")] = False,
 ) -> None:
     """Look at an artifact in a browser: samples, walks between them, results, manifest. Stop it with Ctrl-C.

@@ -37,7 +37,7 @@ class Job:
         spec = self.source.spec
         self.accelerator = Accelerator()  # for its device and its processes; precision is the recipe's
         device = self.accelerator.device
-        fit, validation = hold_out(self.source.split("train"))
+        fit, validation = hold_out(self.source.split("train"), classes=self.source.spec.classes)
         self.num_validation = len(validation.y)
         self.mean, self.std = pixel_statistics(fit)
         real = RealData(x_u8=fit.x.to(device), y=fit.y.to(device), spec=spec, mean=self.mean, std=self.std)

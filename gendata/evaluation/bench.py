@@ -164,7 +164,7 @@ class Bench:
 
     @cached_property
     def _parts(self) -> tuple[Split, Split]:
-        return hold_out(self.source.split("train"))
+        return hold_out(self.source.split("train"), classes=self.source.spec.classes)
 
 
 @dataclass(frozen=True, kw_only=True)

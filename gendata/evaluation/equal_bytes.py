@@ -129,9 +129,7 @@ def fill_sheet(bench: Bench, how: SheetFormat, *, seed: int) -> Sheet:
 
     per_class, data = _largest(encoded, available)
     if data is None:
-        raise SpecError(
-            f"a {how} sheet of one image per class is larger than the artifact's {bench.artifact_bytes} bytes"
-        )
+        raise SpecError(f"a {how} sheet of one image per class is larger than {bench.artifact_bytes} bytes")
     y = torch.arange(num_classes).repeat_interleave(per_class)
     x = decode_sheet(data, how, shape=bench.spec.shape, count=len(y))
     return Sheet(how, per_class, len(data), x, y)
@@ -153,7 +151,7 @@ def _chosen_format(bench: Bench) -> SheetFormat:
     """The candidate whose images teach a small network best, judged on held-out train images."""
     sheets = _worthwhile(bench)
     if not sheets:
-        raise SpecError(f"no sheet of one image per class fits the artifact's {bench.artifact_bytes} bytes")
+        raise SpecError(f"no sheet of one image per class fits {bench.artifact_bytes} bytes")
     if len(sheets) == 1:
         return sheets[0].how
     trial = _trial_for(sheets)

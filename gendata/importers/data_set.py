@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gendata.artifact.artifact import Normalisation
-from gendata.errors import SpecError
+from gendata.errors import SourceError, SpecError
 from gendata.importers.published import facts_without_data, known_spec, published_statistics, statistics_names
 from gendata.importers.wanted import Wanted
 from gendata.recipe import Choice
-from gendata.sources.source import Source, open_source
+from gendata.sources.source import Source, open_source, pixel_statistics
 from gendata.spec import SampleSpec, SourceFacts
 
 
@@ -82,24 +82,41 @@ def normalisation_of(
             raise SpecError(f"mean {wanted.mean} and deviation {wanted.std}", where=where, expected="finite numbers")
         normalisation: Normalisation | None = Normalisation(mean=wanted.mean, std=wanted.std)
     else:
-        normalisation = _published(published, name, wanted)
+        normalisation = _published(published, name, channels, wanted)
     if normalisation is None or not len(normalisation.mean) == len(normalisation.std) == channels:
         told = "are not known" if normalisation is None else f"are of {len(normalisation.mean)} channels"
         raise SpecError(
             f"mean and deviation of the data {told}", where=where, expected=f"one per channel, {channels}",
-            remedy="Give them: --mean 0.49,... --std 0.2,...; or the data set: --source NAME; or whose they are: "
-            f"--statistics {'|'.join(statistics_names())}.",
+            remedy="Give them: --mean 0.49,... --std 0.2,...; "
+            + ("" if wanted.source else "or the data set: --source NAME; ")
+            + f"or whose they are: --statistics {'|'.join(statistics_names())}.",
         )  # fmt: skip
     return normalisation
 
 
-def _published(guessed: str | None, name: str | None, wanted: Wanted) -> Normalisation | None:
+def _published(guessed: str | None, name: str | None, channels: int, wanted: Wanted) -> Normalisation | None:
+    if wanted.statistics is None and guessed == "imagenet" and channels != 3:
+        return _measured(name, wanted)
     code_base = wanted.statistics or guessed
     found = published_statistics(code_base, name) if code_base else None
     if found is not None and wanted.statistics is None:
         mean, std = (", ".join(f"{value:g}" for value in values) for values in (found.mean, found.std))
         wanted.say(f"mean {mean} and deviation {std} are those of {code_base} for {name or 'any data set'}")
     return found
+
+
+def _measured(name: str | None, wanted: Wanted) -> Normalisation | None:
+    """Those of the real images, where these are at hand, or else DC's: grey images have none of ImageNet."""
+    try:
+        source = open_source(Choice(name=name), data_root=wanted.data_root) if name and known_spec(name) else None
+        train = source.split("train") if source else None
+    except SourceError:
+        return published_statistics("dc", name)
+    if train is None:
+        return None
+    mean, std = pixel_statistics(train)
+    wanted.say(f"mean and deviation are those of {name}'s train images")
+    return Normalisation(mean=mean, std=std)
 
 
 def opened(name: str | None, wanted: Wanted) -> Source | None:

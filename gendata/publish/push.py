@@ -111,6 +111,8 @@ def push_to_hub(
         ArtifactError: the artifact is not sound, or must not be published as it is; all reasons together.
         HubError: the Hub refuses or cannot be reached, the tag exists, or the repository holds something else.
     """
+    if repo.count("/") != 1:
+        raise HubError("names no repository", where=repr(repo), expected="ORG/NAME")
     opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
     check_publishable(opened, contains_real_images=contains_real_images)
     if tag is not None and create_pr:

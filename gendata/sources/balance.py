@@ -7,6 +7,7 @@ generator, which numpy promises never to change; `Generator.permutation` carries
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ def balanced_indices(y: Tensor, *, per_class: int, seed: int, purpose: str = "dr
     order = _shuffled(len(labels), seed=seed, purpose=purpose)
     by_class = order[np.argsort(labels[order], kind="stable")]
     counts = np.bincount(labels)
-    _check_counts(counts, per_class)
+    _check_counts(counts, per_class, remedy="Ask for fewer images per class, or add images to that class.")
     starts = np.cumsum(counts) - counts
     rows = starts[:, None] + np.arange(per_class)
     chosen: NDArray[np.int64] = by_class[rows.ravel()].astype(np.int64)
@@ -41,7 +42,12 @@ def balanced_indices(y: Tensor, *, per_class: int, seed: int, purpose: str = "dr
 
 
 def hold_out(
-    split: Split, *, per_class: int | None = None, seed: int = 0, purpose: str = "validation"
+    split: Split,
+    *,
+    per_class: int | None = None,
+    seed: int = 0,
+    purpose: str = "validation",
+    classes: Sequence[str] = (),
 ) -> tuple[Split, Split]:
     """Parts a split, class-balanced and seeded, into (what remains, what is held out), both in the split's order.
 
@@ -49,6 +55,7 @@ def hold_out(
 
     Args:
         per_class: held-out samples per class; None: a tenth of the smallest class, 1 to 500.
+        classes: their names, for messages.
 
     Raises:
         SourceError: a class would keep no sample.
@@ -56,7 +63,7 @@ def hold_out(
     counts = torch.bincount(split.y).numpy()
     if per_class is None:
         per_class = max(1, min(_MAX_VALIDATION_PER_CLASS, int(counts.min()) // 10))
-    _check_counts(counts, per_class + 1)
+    _check_counts(counts, per_class + 1, remedy="Add images to that class, or leave it out.", classes=classes)
     held = np.zeros(len(split.y), dtype=bool)
     held[balanced_indices(split.y, per_class=per_class, seed=seed, purpose=purpose)] = True
     return _rows(split, ~held), _rows(split, held)
@@ -67,13 +74,14 @@ def _rows(split: Split, chosen: NDArray[np.bool_]) -> Split:
     return Split(split.x[mask], split.y[mask])
 
 
-def _check_counts(counts: NDArray[np.int64], needed: int) -> None:
+def _check_counts(counts: NDArray[np.int64], needed: int, *, remedy: str, classes: Sequence[str] = ()) -> None:
     if counts.min() < needed:
         scarce = int(counts.argmin())
+        called = repr(classes[scarce]) if scarce < len(classes) else str(scarce)
         raise SourceError(
-            f"class {scarce} has {counts[scarce]} images",
-            expected=f"at least {needed} per class for this draw",
-            remedy="Ask for fewer images per class, or add images to that class.",
+            f"class {called} has {counts[scarce]} images",
+            expected=f"at least {needed}, of which some are held out of training" if classes else f"at least {needed}",
+            remedy=remedy,
         )
 
 

@@ -82,7 +82,7 @@ def local_folder(path: str | None, *, data_root: Path | None, where: str) -> Pat
     Raises:
         SourceError: no such folder, or nothing names one.
     """
-    remedy = "Set source.options.path=FOLDER, or pass data_root."
+    remedy = "Name it: --data FOLDER, in Python data_root=FOLDER; in a recipe source.options.path."
     if path is None and data_root is None:
         raise SourceError("no folder is named", where=where, remedy=remedy)
     candidates = [data_root / (path or "")] if data_root else []

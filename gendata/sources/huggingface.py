@@ -91,11 +91,12 @@ class HuggingFace(DecodedSource):
         try:
             return datasets.load_dataset(target, config.subset, revision=config.revision)
         except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            missing = "no such folder here, and from the Hub it " if config.dataset and "/" in config.dataset else ""
+            missing = "no such folder here, and from the Hub it " if config.dataset else ""
             raise SourceError(
                 f"{missing}cannot be loaded ({' '.join(str(error).split())[:300]})",
                 where=f"{self.name}: {target}",
-                remedy="Check name, subset and revision; without a network, set source.options.path to a local copy.",
+                remedy="Name a folder with one subfolder of images per class, or check name, subset and revision; "
+                "without a network, set source.options.path to a local copy.",
             ) from None
 
     def _table(self, name: str) -> Any:

@@ -24,6 +24,7 @@ from gendata.spec import SampleSpec, SourceFacts
 __all__ = ["Source", "Split", "balanced_indices", "hold_out", "open_source", "pixel_statistics"]
 
 _log = logging.getLogger(__name__)
+_FEW_TO_TEST_ON = 10  # images per class
 
 
 class Source:
@@ -121,8 +122,11 @@ class Source:
             return
         whole = self._checked("train")
         per_class = self._test_per_class(torch.bincount(whole.y).tolist())
-        self._splits["train"], self._splits["test"] = hold_out(whole, per_class=per_class, purpose="test")
-        _log.info("%s has no test split: %d images per class of train are held out as test", self.name, per_class)
+        self._splits["train"], self._splits["test"] = hold_out(
+            whole, per_class=per_class, purpose="test", classes=self.spec.classes
+        )
+        told = _log.warning if per_class < _FEW_TO_TEST_ON else _log.info
+        told("%s has no test split: %d images per class of train are held out as test", self.name, per_class)
 
     def _checked(self, name: str) -> Split:
         split, spec = self._read(name), self.spec
