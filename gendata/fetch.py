@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,7 +108,7 @@ def pull_artifact(
     from gendata.artifact.copying import copy_artifact
 
     access = access or HubAccess()
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         raise ArtifactError("is a folder already", where=name, expected="a name: digits, or org/name on the Hub")
     artifact = open_located(locate(name, revision=revision), access, verify="hash", whole=True)
     return artifact if out is None else copy_artifact(artifact, Path(out), replace=access.force_download)
@@ -156,7 +157,7 @@ def own_folder(path_or_name: str | Path) -> Path:
         ArtifactError: there is none. HubError: it is a name of what comes with gendata, or is on the Hub.
     """
     location = locate(path_or_name)
-    if location.folder is None or not Path(path_or_name).is_dir():
+    if location.folder is None or not os.path.isdir(path_or_name):
         raise HubError(
             f"no folder is called {str(path_or_name)!r}, and what is published stays as it is",
             where=f"looked for {Path(path_or_name).absolute()}",
@@ -173,11 +174,11 @@ def locate(path_or_name: str | Path, *, revision: str | None = None) -> Location
         ArtifactError: it means nothing, or has no revisions.
     """
     path = Path(path_or_name)
-    if path.is_dir():
+    if os.path.isdir(path):  # which holds of no name that is too long for a file; path.is_dir() raises
         return _without_revision(Location(path), revision, why=f"{path} is a local folder")
-    if path.exists():
+    if os.path.exists(path):
         raise ArtifactError("is a file", where=str(path), expected="an artifact's folder")
-    if path.with_name(f"{path.name}.run").is_dir():
+    if path.name and os.path.isdir(path.with_name(f"{path.name}.run")):
         raise ArtifactError(
             "is not made yet", where=str(path), expected="an artifact's folder",
             remedy=f"{path}.run is of the run that makes it: give its command again.",
@@ -227,10 +228,10 @@ def open_located(
     try:
         snapshot = fetch(location, access, also=(*also, PROBES) if verify == "probe" else also, whole=whole)
     except HubError as error:
-        if location.manifest is not None:  # by its name in the catalogue
-            raise
         is_of_runs = Path(location.repo).parent.name == "runs"  # as README and --help call what recipes make
-        raise HubError(
+        if not is_of_runs and not Path(location.repo).parent.is_dir():
+            raise
+        raise HubError(  # a folder's name, mistyped or not made yet
             f"no such folder here, and on the Hub: {error.what}", where=error.where, expected=error.expected,
             remedy=_MAKE_ONE if is_of_runs else error.remedy,
         ) from None  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import gendata
 from gendata.catalog import CatalogEntry, parse_catalog, read_catalog, search_catalog, shipped_folder
 from gendata.errors import ArtifactError, GendataError, HubError, IntegrityError
-from gendata.fetch import locate, open_located, open_named, own_folder
+from gendata.fetch import locate, open_located, open_named, own_folder, pull_artifact
 from gendata.hub_access import HubAccess
 
 
@@ -115,15 +116,20 @@ def test_a_path_object_is_never_taken_for_a_name(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_folder_that_is_missing_beside_others_or_not_made_yet_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_is_missing_or_not_made_yet_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "begun.run").mkdir(parents=True)
-    with pytest.raises(HubError, match="no such folder here, and on the Hub"):
+    with pytest.raises(HubError, match=r"(?s)no such folder here, and on the Hub.*gendata recipe run"):
         gendata.load_condensed("runs/digits", local_files_only=True)
     with pytest.raises(ArtifactError, match=r"is not made yet(.|\n)*begun\.run is of the run that makes it"):
         gendata.load_condensed("runs/begun")
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("load", [gendata.load_condensed, lambda name: pull_artifact(name, access=HubAccess())])
+def test_a_name_too_long_for_a_file_is_no_folder(load: Callable[[str], object]) -> None:
+    with pytest.raises(ArtifactError, match="no such folder"):
+        load("x" * 300)
 
 
 def test_a_mistyped_short_name_is_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

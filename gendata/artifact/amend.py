@@ -114,6 +114,9 @@ def annotate(
         ArtifactError: the folder is no sound artifact or cannot be written.
     """
     folder = Path(path)
+    for text in (license, citation, source):
+        if isinstance(text, str) and _is_no_utf8(text):
+            raise ArtifactError(f"{text!r} is not text", where=str(folder), expected="UTF-8")
     with amending(folder):
         artifact, card_is_ours = _opened(folder)
         fields = read_fields(folder)
@@ -121,6 +124,15 @@ def annotate(
         fields.update({name: value for name, value in told.items() if value is not None})
         layout.replace_file(folder / layout.MANIFEST, to_bytes(seal(fields), where=str(folder / layout.MANIFEST)))
         return _finished(folder, artifact, card_is_ours=card_is_ours)
+
+
+def _is_no_utf8(text: str) -> bool:
+    """Whether it came from a terminal of another encoding."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _opened(folder: Path) -> tuple[CondensedArtifact, bool]:

@@ -84,7 +84,7 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
         with path.open("rb") as file:
             return file.read(max_bytes)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def listed_path(folder: Path, name: str, facts: FileFacts) -> Path:
@@ -120,7 +120,7 @@ def read_array(path: Path, facts: FileFacts) -> NDArray[np.uint8]:
             with path.open("rb", buffering=0) as file:
                 size = _fill(data.data, file)
         except OSError as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
     if size != facts.size:
         raise _changed(path, f"has {size} bytes", f"{facts.size}")
     return data
@@ -301,14 +301,16 @@ def _size(path: Path) -> int:
     try:
         status = path.stat()
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if not stat.S_ISREG(status.st_mode):
         raise ArtifactError("is not a regular file", where=str(path), remedy=_RESTORE)
     return status.st_size
 
 
-def _unreadable(path: Path, error: OSError) -> ArtifactError:
-    return ArtifactError(f"cannot be read: {error.strerror}", where=str(path), remedy=_RESTORE)
+def unreadable(path: Path, error: OSError) -> ArtifactError:
+    """What to raise where a file of an artifact cannot be read."""
+    remedy = "Whoever owns it must let you read it." if isinstance(error, PermissionError) else _RESTORE
+    return ArtifactError(f"cannot be read: {error.strerror}", where=str(path), remedy=remedy)
 
 
 def _fill(data: memoryview, file: FileIO) -> int:
@@ -354,9 +356,12 @@ def _differences(path: Path, name: str, facts: FileFacts, *, hashes: bool) -> li
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise unreadable(path, error) from None
     return digest.hexdigest()
 
 

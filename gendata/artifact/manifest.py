@@ -7,6 +7,7 @@ ignore fields they do not know.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,7 +237,7 @@ def read_fields(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         what = "is a file" if folder.is_file() else "no such folder"
         raise ArtifactError(what, where=str(folder), expected="an artifact's folder")
-    if not path.exists():
+    if os.access(folder, os.X_OK) and not path.exists():
         raise ArtifactError(f"holds no {MANIFEST}", where=str(folder), expected="an artifact made by gendata")
     fields = parse_json(read_file(path, max_bytes=MAX_MANIFEST_BYTES), where=str(path))
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from gendata.artifact.canonical import canonical, parse_json
-from gendata.artifact.layout import WEIGHTS, FileFacts, check_hash, read_array
+from gendata.artifact.layout import WEIGHTS, FileFacts, check_hash, read_array, unreadable
 from gendata.artifact.manifest import Weights
 from gendata.artifact.storage import FLOATS, PACKED, StorageDtype, TensorEntry, decode, encode, is_finite
 from gendata.errors import ArtifactError, IntegrityError
@@ -65,11 +65,15 @@ def check_header(folder: Path, weights: Weights, facts: FileFacts) -> None:
         ArtifactError: no safetensors file, or other names, dtypes or shapes.
     """
     path = folder / WEIGHTS
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-        if not 2 <= length <= min(MAX_HEADER_BYTES, facts.size - 8):
-            raise ArtifactError(f"has a header of {length} bytes", where=str(path), expected="a safetensors file")
-        header = parse_json(file.read(length), where=f"{path}: header")
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+            if not 2 <= length <= min(MAX_HEADER_BYTES, facts.size - 8):
+                raise ArtifactError(f"has a header of {length} bytes", where=str(path), expected="a safetensors file")
+            data = file.read(length)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    header = parse_json(data, where=f"{path}: header")
     if not isinstance(header, dict):
         raise ArtifactError("has a header that is no mapping", where=str(path), expected="a safetensors file")
     found = {name: _structure(entry) for name, entry in header.items() if name != "__metadata__"}

@@ -238,7 +238,10 @@ class GeneratedDataset(Dataset[Any]):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over artifact, mode, seed and selection: equal for datasets with the same samples in every epoch."""
+        """sha256 over artifact, mode, seed and selection. Equal: the same samples in every epoch, in the same order.
+
+        The same samples selected in another way (`take(3)`, `select([0, 1, 2])`) may have another.
+        """
         return sha256_of(self.identity())
 
     def identity(self) -> dict[str, Any]:

@@ -66,10 +66,10 @@ def _positions(items: Any, length: int) -> Integers:
         if raw.size != length:
             raise IndexError(f"a mask of {raw.size} values cannot select from {length} samples")
         return np.flatnonzero(raw).astype(np.int64)
-    positions = raw.astype(np.int64)
-    outside = (positions < -length) | (positions >= length)
+    outside = raw >= length if raw.dtype.kind == "u" else (raw < -length) | (raw >= length)
     if outside.any():
-        raise _out_of_range(int(positions[outside][0]), length)
+        raise _out_of_range(int(raw[outside][0]), length)
+    positions = raw.astype(np.int64)
     return np.where(positions < 0, positions + length, positions)
 
 

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -18,6 +17,7 @@ from gendata.dataset.generated import GeneratedDataset
 from gendata.dataset.indices import Integers, Rows, several, single
 from gendata.dataset.label_space import LabelMap, class_names, common_classes, translation
 from gendata.dataset.order import shuffled
+from gendata.dataset.shared_number import SharedNumber
 from gendata.dataset.views import check_at_least
 from gendata.errors import SpecError
 
@@ -39,8 +39,8 @@ def mix(
     """A dataset that takes its samples from several, in shares that hold in every epoch: for replay, or augmentation.
 
     `gendata.mix([(condensed, 0.3), (real, 0.7)])`. Which sample stands at an index is a function of (seed, epoch,
-    index). Every part goes through all its samples, shuffled, before one comes again, also across epochs; a fresh set
-    draws new ones each time. Integer labels come as int.
+    index). Every part goes through all its samples, shuffled, before it begins the next pass, also across epochs; a
+    fresh set draws new ones each time. Integer labels come as int.
 
     Args:
         parts: (dataset, weight), or (dataset, weight, labels) where `labels` gives the new label of each old one.
@@ -50,8 +50,9 @@ def mix(
         classes: names of the label space; labels of every part are translated by the names of its classes. "union": all
             names, in order of appearance. None: all parts have the same ones.
         num_samples: length of an epoch. None: see `stopping`.
-        stopping: "first_exhausted": an epoch is as long as it can be without any sample twice. "all_exhausted": as
-            short as it can be with every sample once.
+        stopping: "first_exhausted": an epoch is as long as the first can be without any sample twice.
+            "all_exhausted": as short as the first can be with every sample once. Later ones go on where passes stand:
+            one that ends a pass and begins another may have a sample of both.
 
     Raises:
         SpecError: classes do not match or cannot be known, images differ in shape or dtype, or an option is out of
@@ -89,22 +90,18 @@ class Mixture(Dataset[Any]):
             length = num_samples
         self.counts = _counts(self.parts, length)
         self._ends = np.cumsum(self.counts)
-        self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._epoch = SharedNumber()
         _check_alike([part.dataset[0] for part in self.parts])
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._epoch.share_memory_()  # a copy's workers are to be reached too
 
     @property
     def epoch(self) -> int:
         """What `set_epoch` was given last."""
-        return int(self._epoch)
+        return self._epoch.value
 
     def set_epoch(self, epoch: int) -> None:
         """Moves on to the samples of `epoch`; before iterating, as with a GeneratedDataset."""
         check_at_least("epoch", operator.index(epoch), 0)
-        self._epoch.fill_(operator.index(epoch))
+        self._epoch.value = operator.index(epoch)
 
     @property
     def class_to_idx(self) -> dict[str, int] | None:
@@ -200,11 +197,16 @@ def _parts(
     maps = [part[2] if len(part) == 3 else None for part in parts]
     names = [None if labels is not None else class_names(part[0]) for part, labels in zip(parts, maps, strict=True)]
     classes = common_classes(names, wanted)
-    total = sum(Fraction(part[1]) for part in parts)
+    total = sum(_exact(part[1]) for part in parts)
     return classes, [
-        Part(part[0], Fraction(part[1]) / total, translation(own, classes, labels, where=f"part {number}"))
+        Part(part[0], _exact(part[1]) / total, translation(own, classes, labels, where=f"part {number}"))
         for number, (part, own, labels) in enumerate(zip(parts, names, maps, strict=True))
     ]
+
+
+def _exact(weight: float) -> Fraction:
+    """As it is written: 0.3 is 3/10, not the nearest binary number, by which 30 of 100 samples would not be a share."""
+    return Fraction(str(weight))
 
 
 def _length(parts: Sequence[Part], stopping: str) -> int:

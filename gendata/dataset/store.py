@@ -92,7 +92,8 @@ class FrozenStore:
     def _fill_from(self, memory: Tensor | None) -> None:
         num_bytes = self.key.num_bytes
         if memory is None:
-            memory = torch.frombuffer(mmap.mmap(-1, num_bytes + self.key.shape[0]), dtype=torch.uint8)
+            with torch.inference_mode(False):  # else it could only be filled under it
+                memory = torch.frombuffer(mmap.mmap(-1, num_bytes + self.key.shape[0]), dtype=torch.uint8)
         self._memory = memory
         self.pixels = memory[:num_bytes].view(getattr(torch, self.key.dtype)).view(self.key.shape)
         self._filled = memory[num_bytes:]  # (N,) 0 or 1; set after the pixels of the image

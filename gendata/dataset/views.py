@@ -18,6 +18,7 @@ from gendata.dataset.indices import Integers, Rows
 from gendata.dataset.pixels import as_float, gathered_as_float
 from gendata.dataset.recent import RecentBlocks
 from gendata.dataset.selection import Picks, described, narrowed, picked
+from gendata.dataset.shared_number import SharedNumber
 from gendata.dataset.store import FrozenStore
 from gendata.errors import SpecError
 
@@ -181,19 +182,15 @@ class FreshView(View):
         check_at_least("seed", seed, 0)
         super().__init__(artifact, samples_per_class=samples_per_class)
         self.seed = seed
-        self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._epoch = SharedNumber()
         self._recent = RecentBlocks(_RECENT_BYTES)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._epoch.share_memory_()  # a copy's workers are to be reached too
 
     @property
     def epoch(self) -> int:
-        return int(self._epoch)
+        return self._epoch.value
 
     def set_epoch(self, epoch: int) -> None:
-        self._epoch.fill_(_checked_epoch(epoch))
+        self._epoch.value = _checked_epoch(epoch)
 
     def image(self, index: int, epoch: int) -> Tensor:
         # One image costs as much as a micro-batch, so its neighbours are kept too.

@@ -48,7 +48,12 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> NDAr
     with archive.open(entry) as file:
         shape, dtype = _header(file, where)
         num_bytes = math.prod(shape) * dtype.itemsize
-        if dtype.kind not in _PLAIN or min(shape, default=0) < 0 or num_bytes > entry.file_size:
+        if (
+            dtype.kind not in _PLAIN
+            or dtype.itemsize > 8  # of long doubles torch has none
+            or min(shape, default=0) < 0
+            or num_bytes > entry.file_size
+        ):
             raise SourceError(
                 f"has dtype {dtype} and shape {list(shape)[:8]}", where=where,
                 expected=f"numbers that fit its {entry.file_size} bytes",
@@ -58,7 +63,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> NDAr
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
         except ValueError as error:
             raise SourceError(f"cannot be read ({error})", where=where) from None
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -16,6 +16,7 @@ from gendata.importers.wanted import Wanted
 from gendata.sources.images import ImageOptions, ImageStack
 
 _LABELS = ("label", "labels", "fine_label", "class", "target")
+_SOFT = "soft_label"  # what exports of soft labels call them
 _MAX_BYTES = 16 << 30  # of all columns, as the files' footers say
 _ROWS = 64  # read at once
 
@@ -47,6 +48,8 @@ class Parquet(Layout):
             for table, path in zip(tables, parts, strict=True)
             for value in _read(table, image, label, stack, path)
         ]
+        if _SOFT in tables[0].schema_arrow.names:
+            wanted.say(f"the column {_SOFT} is left out; soft labels come from a file of their own (--soft-labels)")
         labels, classes = _numbered(values, _class_names(tables[0], label))
         return ImageSet(
             images=torch.from_numpy(stack.finish()),

@@ -48,11 +48,12 @@ def soft_labels(value: Any, count: int, where: Path | str) -> Tensor:
     Raises:
         SourceError: something else.
     """
-    if not isinstance(value, Tensor) or value.dim() != 2 or len(value) != count or not value.is_floating_point():
+    is_table = isinstance(value, Tensor) and value.dim() == 2 and value.numel() > 0
+    if not is_table or len(value) != count or not value.is_floating_point():
         raise SourceError(
             f"soft labels are {_told(value)}", where=str(where), expected=f"float ({count}, classes), a row per image"
         )
-    labels = value.to(torch.float32)
+    labels: Tensor = value.to(torch.float32)
     if not bool(labels.isfinite().all()):
         raise SourceError("soft labels hold a value that is not finite", where=str(where), expected="numbers")
     return labels
@@ -66,11 +67,15 @@ def number(value: Any, where: Path | str) -> float:
     """
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
-    if not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise SourceError(f"holds {_told(value)}", where=str(where), expected="one number")
-    if not math.isfinite(value):
-        raise SourceError(f"holds {value}", where=str(where), expected="a finite number")
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise SourceError("holds a number beyond any", where=str(where), expected="a finite number")
+    return found
 
 
 def _told(value: Any) -> str:

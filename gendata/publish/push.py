@@ -113,7 +113,8 @@ def push_to_hub(
     """
     if repo.count("/") != 1:
         raise HubError("names no repository", where=repr(repo), expected="ORG/NAME")
-    opened = artifact if isinstance(artifact, CondensedArtifact) else open_artifact(artifact)
+    # As the folder is now: it may have been annotated or measured since it was opened.
+    opened = open_artifact(artifact.path if isinstance(artifact, CondensedArtifact) else artifact)
     check_publishable(opened, contains_real_images=contains_real_images)
     if tag is not None and create_pr:
         raise HubError(f"tag is {tag!r}, and a pull request is no commit of main", expected="a tag or a pull request")

@@ -228,3 +228,24 @@ def test_a_card_that_leads_elsewhere_stays_and_hinders_no_row(artifact, tmp_path
     (artifact.path / "README.md").symlink_to(tmp_path / "store")
     assert write_evaluations(artifact.path, ROWS).evaluations() == ROWS
     assert (tmp_path / "store").read_text() == "words"
+
+
+@pytest.mark.parametrize("said", ["license", "citation", "source"])
+def test_text_of_another_encoding_is_refused(artifact, said):
+    with pytest.raises(ArtifactError, match=r"is not text; expected UTF-8"):
+        annotate(artifact.path, **{said: "caf\udce9"})
+    assert open_artifact(artifact.path).manifest == artifact.manifest
+
+
+@pytest.mark.parametrize("name", ["generator.safetensors", "probes.safetensors"])
+def test_a_file_that_may_not_be_read_is_told(artifact, monkeypatch, name):
+    opened = Path.open
+
+    def denied(path, *given, **chosen):
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *given, **chosen)
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(ArtifactError, match=rf"(?s){name}: cannot be read: Permission denied.*must let you read it"):
+        open_artifact(artifact.path, verify="hash")

@@ -117,6 +117,23 @@ def test_global_random_states_stay_as_they_are(frozen):
 # --- State ----------------------------------------------------------------------------------------------------------
 
 
+def drawn(x):
+    return torch.rand(())
+
+
+def test_transforms_in_workers_draw_by_seed_and_rank(frozen):
+    augmented = frozen.with_transform(drawn)
+
+    def numbers(**options):
+        loader = augmented.loader(batch_size=5, num_workers=2, multiprocessing_context="fork", **options)
+        return joined(loader)[0].tolist()
+
+    first = numbers(seed=0, rank=0, world_size=2)
+    assert numbers(seed=0, rank=0, world_size=2) == first
+    assert numbers(seed=1, rank=0, world_size=2) != first
+    assert numbers(seed=0, rank=1, world_size=2) != first
+
+
 def ranks(dataset, world_size, **options):
     return lambda: [dataset.loader(rank=rank, world_size=world_size, **options) for rank in range(world_size)]
 

@@ -199,3 +199,12 @@ def test_a_mixture_may_be_part_of_another(frozen):
 
 def test_repr_names_the_parts(frozen):
     assert "20 of tiny, 60 of Real" in repr(mix([(frozen, 1), (Real(), 3)]))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "weights"), [((30, 70), (0.3, 0.7)), ((10, 90), (0.1, 0.9)), ((60, 40), (0.6, 0.4))]
+)
+@pytest.mark.parametrize("stopping", ["first_exhausted", "all_exhausted"])
+def test_decimal_weights_are_the_shares_that_they_say(lengths, weights, stopping):
+    parts = [(Real(length), weight) for length, weight in zip(lengths, weights, strict=True)]
+    assert mix(parts, stopping=stopping).counts == list(lengths)

@@ -8,10 +8,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gendata.artifact.artifact import open_artifact
 from gendata.errors import GendataError, SourceError, SpecError
+from gendata.importers import pieces
 from gendata.importers.arrays import read_npz
+from gendata.recipe import Choice
+from gendata.sources.source import open_source, pixel_statistics
 
 from .conftest import class_major, floats, write_dc, write_folders, write_mtt
 
@@ -239,3 +243,46 @@ def test_arrays_under_a_password_are_refused(tmp_path):
     (tmp_path / "x.npz").write_bytes(data)
     with pytest.raises(SourceError, match=r"x\.npz: is not a readable \.npz \(.*password"):
         read_npz(tmp_path / "x.npz", ("labels",))
+
+
+def test_a_rate_that_is_true_is_none(imported, tmp_path):
+    with pytest.raises(SourceError, match="expected one number"):
+        imported(write_mtt(tmp_path / "CIFAR10", lr=True), space="normalised")
+
+
+def test_arrays_of_another_byte_order_are_read_and_ones_that_torch_has_not_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", labels=np.arange(3, dtype=">f4"), long=np.zeros(3, np.longdouble))
+    assert torch.from_numpy(read_npz(tmp_path / "x.npz", ("labels",))["labels"]).tolist() == [0, 1, 2]
+    with pytest.raises(SourceError, match="has dtype"):
+        read_npz(tmp_path / "x.npz", ("long",))
+
+
+def test_a_number_beyond_all_is_refused():
+    with pytest.raises(SourceError, match="expected a finite number"):
+        pieces.number(10**400, "x")
+
+
+def test_soft_labels_of_no_class_are_refused():
+    with pytest.raises(SourceError, match="expected float"):
+        pieces.soft_labels(torch.zeros(3, 0), 3, "x")
+
+
+def test_grey_images_have_the_statistics_of_their_data_set(imported, tmp_path):
+    for name in "0123456789":
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.new("L", (8, 8), 100).save(tmp_path / "set" / name / "0.png")
+    notes: list[str] = []
+    unsaid = {"mean": None, "std": None, "classes": None}
+    normalisation = imported(tmp_path / "set", notes=notes, **unsaid, source="digits").manifest.normalisation
+    mean, std = pixel_statistics(open_source(Choice(name="digits")).split("train"))
+    assert (normalisation.mean, normalisation.std) == (mean, std)
+    assert "mean and deviation are those of digits's train images" in notes
+
+
+def test_what_was_given_already_is_not_advised(imported, tmp_path):
+    folder = write_folders(tmp_path / "set")
+    for path in folder.rglob("*.png"):
+        Image.new("L", (8, 8)).save(path)
+    with pytest.raises(SpecError, match="mean and deviation") as told:
+        imported(folder, mean=None, std=None, source="nobody-knows")
+    assert "--source" not in str(told.value)

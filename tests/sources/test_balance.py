@@ -70,6 +70,8 @@ def test_by_default_a_tenth_of_the_smallest_class_is_held_out() -> None:
 def test_no_class_may_lose_its_last_sample() -> None:
     with pytest.raises(SourceError, match="class 1 has 3 images; expected at least 4"):
         hold_out(_split(_labels()), per_class=3)
+    with pytest.raises(SourceError, match=r"class 'bee' has 1 images.*\n.*leave it out"):
+        hold_out(_split(torch.tensor([0, 0, 1])), classes=("ant", "bee"))
 
 
 def test_pixel_statistics_are_those_of_numpy_in_float64() -> None:
