@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gendata.artifact.artifact import Normalisation
-from gendata.errors import SourceError, SpecError
+from gendata.errors import SpecError
 from gendata.importers.published import facts_without_data, known_spec, published_statistics, statistics_names
 from gendata.importers.wanted import Wanted
 from gendata.recipe import Choice
@@ -82,7 +82,8 @@ def normalisation_of(
             raise SpecError(f"mean {wanted.mean} and deviation {wanted.std}", where=where, expected="finite numbers")
         normalisation: Normalisation | None = Normalisation(mean=wanted.mean, std=wanted.std)
     else:
-        normalisation = _published(published, name, channels, wanted)
+        is_grey = published == "imagenet" and channels != 3 and wanted.statistics is None
+        normalisation = _of_grey(name, wanted) if is_grey else _published(published, name, wanted)
     if normalisation is None or not len(normalisation.mean) == len(normalisation.std) == channels:
         told = "are not known" if normalisation is None else f"are of {len(normalisation.mean)} channels"
         raise SpecError(
@@ -94,9 +95,7 @@ def normalisation_of(
     return normalisation
 
 
-def _published(guessed: str | None, name: str | None, channels: int, wanted: Wanted) -> Normalisation | None:
-    if wanted.statistics is None and guessed == "imagenet" and channels != 3:
-        return _measured(name, wanted)
+def _published(guessed: str | None, name: str | None, wanted: Wanted) -> Normalisation | None:
     code_base = wanted.statistics or guessed
     found = published_statistics(code_base, name) if code_base else None
     if found is not None and wanted.statistics is None:
@@ -105,16 +104,14 @@ def _published(guessed: str | None, name: str | None, channels: int, wanted: Wan
     return found
 
 
-def _measured(name: str | None, wanted: Wanted) -> Normalisation | None:
-    """Those of the real images, where these are at hand, or else DC's: grey images have none of ImageNet."""
-    try:
-        source = open_source(Choice(name=name), data_root=wanted.data_root) if name and known_spec(name) else None
-        train = source.split("train") if source else None
-    except SourceError:
-        return published_statistics("dc", name)
-    if train is None:
+def _of_grey(name: str | None, wanted: Wanted) -> Normalisation | None:
+    """DC's, or those of the real images where these come with gendata: grey images have none of ImageNet."""
+    if name is None or known_spec(name) is None:
         return None
-    mean, std = pixel_statistics(train)
+    found = _published("dc", name, wanted)
+    if found is not None or name != "digits":
+        return found
+    mean, std = pixel_statistics(open_source(Choice(name=name)).split("train"))
     wanted.say(f"mean and deviation are those of {name}'s train images")
     return Normalisation(mean=mean, std=std)
 
