@@ -94,7 +94,9 @@ def annotate(
     said = {"license": artifact.manifest.license, "source": source, "citation": citation}
     typer.echo(f"{clean(str(path))}: " + "; ".join(f"{name} {clean(text)}" for name, text in said.items() if text))
     if license is not None and hub_identifier(license) is None:
-        typer.echo(f"The Hub has no name for {clean(license)!r} and will show it as other; it knows {EXAMPLES}.")
+        typer.echo(
+            f"The Hub has no name for {clean(license)!r} and will show it as other; it knows for example {EXAMPLES}."
+        )
     typer.echo(f"Next: gendata push {clean(shlex.quote(str(path)))} ORG/NAME --dry-run")
 
 
