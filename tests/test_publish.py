@@ -21,10 +21,11 @@ from gendata.artifact.front_matter import Readme
 from gendata.artifact.manifest import seal
 from gendata.artifact.metadata import Table, metadata_of
 from gendata.artifact.seals import sealed
-from gendata.errors import ArtifactError, IntegrityError
+from gendata.errors import ArtifactError, HubError, IntegrityError
 from gendata.fetch import shipped_folder
 from gendata.licences import allows_sharing
 from gendata.publish.checks import check_publishable, holds_real_images
+from gendata.publish.push import push_to_hub
 from gendata.publish.staging import stage
 from gendata.registry import GENERATORS, LATENTS
 from gendata.spec import SampleSpec
@@ -288,3 +289,24 @@ def test_a_new_licence_reaches_the_card_and_its_old_name_goes(digits: CondensedA
     assert own["license_name"]
     known = metadata_of(annotate(digits.path, license="CC0-1.0").manifest, None, own)
     assert (known["license"], known["license_name"]) == ("cc0-1.0", None)
+
+
+def test_what_the_folder_holds_now_is_published_if_it_is_the_same_artifact(digits: CondensedArtifact) -> None:
+    rows = digits.evaluations()
+    write_evaluations(digits.path, [])
+    annotate(digits.path, license="CC0-1.0")
+    with pytest.raises(HubError, match="the artifact passed every check"):
+        push_to_hub(digits, "org/name", dry_run=True, endpoint="http://127.0.0.1:9")
+    write_evaluations(digits.path, [{**rows[0], "mean": 0.99}])
+    with pytest.raises(ArtifactError, match="changed after it was measured"):
+        push_to_hub(digits, "org/name", dry_run=True, endpoint="http://127.0.0.1:9")
+    shutil.rmtree(digits.path)
+    shutil.copytree(shipped_folder("fashion-mnist-8kb"), digits.path)
+    with pytest.raises(ArtifactError, match=r"holds artifact [0-9a-f]{12} now"):
+        push_to_hub(digits, "org/name", dry_run=True, endpoint="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("repo", ["name", "/name", "org/", "a/b/c"])
+def test_a_name_without_an_owner_is_refused_before_the_hub_is_asked(repo: str, digits: CondensedArtifact) -> None:
+    with pytest.raises(HubError, match="names no repository"):
+        push_to_hub(digits, repo, dry_run=True)

@@ -66,6 +66,8 @@ def _positions(items: Any, length: int) -> Integers:
         if raw.size != length:
             raise IndexError(f"a mask of {raw.size} values cannot select from {length} samples")
         return np.flatnonzero(raw).astype(np.int64)
+    if not raw.size:
+        return np.empty(0, dtype=np.int64)
     outside = raw >= length if raw.dtype.kind == "u" else (raw < -length) | (raw >= length)
     if outside.any():
         raise _out_of_range(int(raw[outside][0]), length)
@@ -77,8 +79,8 @@ def _pair(item: tuple[Any, ...]) -> tuple[int, Any]:
     if len(item) != 2:
         raise TypeError(f"cannot index a dataset with a tuple of {len(item)}; expected an (epoch, index) pair")
     epoch = operator.index(item[0])
-    if epoch < 0:
-        raise IndexError(f"the epoch of the pair {item} is negative")
+    if not 0 <= epoch < 2**63:
+        raise IndexError(f"the epoch of the pair {item} is negative, or beyond int64")
     return epoch, item[1]
 
 

@@ -57,7 +57,8 @@ class GeneratedLoader:
         seed: of the order, 0 to 2**63 - 1.
         device: where batches go. None: the host.
         num_workers: processes that make samples; they live as long as the loader. 0: none. What transforms draw from
-            torch's random numbers in them follows from `seed`, rank and worker.
+            torch's random numbers in them follows from `seed`, rank, worker and the sample that they begin with: a
+            loader that resumes draws others than the one before would have.
         drop_last: leave out what does not fill a batch of every rank.
         rank, world_size: None: of torch.distributed or its launcher, if there is one, else 0 of 1.
         multiprocessing_context: "fork", "spawn" or "forkserver" for the workers. None: as the platform does.
@@ -239,15 +240,17 @@ class GeneratedLoader:
                 multiprocessing_context=self._context,
                 timeout=self._timeout_sec,
                 collate_fn=_as_it_is,
-                generator=torch.Generator().manual_seed(_seed_of_workers(self._plan)),  # and not by the global one
+                # Else every epoch would draw a seed from the global one.
+                generator=torch.Generator().manual_seed(_seed_of_workers(self._plan, self._position)),
             )
         self._workers.sampler.steps = steps  # type: ignore[attr-defined]
         return self._workers
 
 
-def _seed_of_workers(plan: Plan) -> int:
-    """Whence the workers' random numbers come, which transforms draw: by seed and rank, as the order of samples."""
-    digest = hashlib.sha256(f"gendata/loader/{plan.seed}/{plan.rank.number}".encode()).digest()
+def _seed_of_workers(plan: Plan, start: _Position) -> int:
+    """Whence the workers' random numbers come, which transforms draw: by seed, rank and where the workers begin."""
+    text = f"gendata/loader/{plan.seed}/{plan.rank.number}/{start.epoch}/{start.samples}"
+    digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:7], "big")
 
 

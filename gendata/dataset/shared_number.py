@@ -6,16 +6,20 @@ from multiprocessing.context import get_spawning_popen
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
+# Every cell ever made: one that was freed would be the next number's while a worker still reads it.
+_KEPT: list[Any] = []
+
 
 class SharedNumber:
     """An int64 in memory that processes share: what one sets the others read. Copies have a number of their own.
 
     Not a tensor: thousands of them cost a few file descriptors, and torch's default device and inference mode do not
-    matter.
+    matter. Its eight bytes stay as long as the process.
     """
 
     def __init__(self, value: int = 0) -> None:
         self._cell = RawValue("q", value)
+        _KEPT.append(self._cell)
 
     @property
     def value(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isclose
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from gendata.evaluation.spread import mean_and_std
 from gendata.sources.source import Source
 
 _DEVIATIONS, _AT_LEAST = 3.0, 0.01  # how far two means may lie apart that are of other machines
+_CORRUPTED_AT_LEAST, _CLASS_AT_LEAST = 0.05, 0.2  # the same, of one corruption and of one class
 _SUM_ERROR = 1e-9  # of mean and deviation, which another Python may round otherwise
 
 Verdict = Literal["equal", "within noise", "differs", "not measured"]  # equal: network by network, to the last bit
@@ -76,8 +78,8 @@ def recheck(
     """Measures every row of an artifact's evaluations again, with its protocol, network, seed and number of networks.
 
     A row differs that contradicts itself, that shows its networks another number of images or costs other bytes, or
-    whose mean, on corrupted images too, lies further off than networks do here. What the row says of its own spread
-    excuses nothing. Accuracies per class are compared where the networks are the same to the last bit.
+    whose mean lies further off than networks do here, or a corruption by more than 0.05 or a class by more than 0.2.
+    What the row says of its own spread excuses nothing.
 
     Args:
         teacher: for the rows whose labels come from one; the others are measured without.
@@ -143,6 +145,10 @@ def _contradiction(row: _Sealed) -> str:
     """What of a row does not follow from the accuracies that it holds; empty: all does."""
     if not row.reported or not all(0 <= accuracy <= 1 for accuracy in row.reported):
         return "`reported` holds no accuracies"
+    if not all(0 <= accuracy <= 1 for accuracy in (*row.per_class, *row.corrupted.values())):
+        return "`per_class` or `corrupted` holds what is no accuracy"
+    if "all" in row.corrupted:  # which asks for every one
+        return "`corrupted` names no corruption"
     mean, std = mean_and_std(row.reported, PROTOCOLS.get(row.protocol, QUICK).spread)
     follow = {
         "n": row.n == len(row.reported),
@@ -170,21 +176,20 @@ def _compared(then: _Sealed, now: Row, *, budget: int) -> tuple[Verdict, str]:
         return "differs", f"{now.images_seen} images are seen, not {then.images_seen}"
     if now.bytes != then.bytes and not _is_another_sheet(then, now, budget=budget):
         return "differs", f"costs {now.bytes} bytes, not {then.bytes}"
-    if now.reported == then.reported:
-        return _compared_in_parts(then, now)
-    allowed = max(_AT_LEAST, _DEVIATIONS * now.std)
-    if any(abs(now.corrupted[name] - accuracy) > allowed for name, accuracy in then.corrupted.items()):
+    per_class = then.per_class or now.per_class  # rows of before tell none
+    if (now.reported, now.corrupted, now.per_class) == (then.reported, then.corrupted, per_class):
+        return "equal", ""
+    if abs(now.mean - then.mean) > max(_AT_LEAST, _DEVIATIONS * now.std):
+        return "differs", ""
+    if _furthest(then.corrupted.values(), [now.corrupted[name] for name in then.corrupted]) > _CORRUPTED_AT_LEAST:
         return "differs", "other accuracies on corrupted images"
-    return ("within noise" if abs(now.mean - then.mean) <= allowed else "differs"), ""
-
-
-def _compared_in_parts(then: _Sealed, now: Row) -> tuple[Verdict, str]:
-    """The verdict on networks of the same accuracies: all else that they were tested on must be the same too."""
-    if now.corrupted != then.corrupted:
-        return "differs", "other accuracies on corrupted images"
-    if then.per_class and now.per_class != then.per_class:
+    if len(per_class) != len(now.per_class) or _furthest(per_class, now.per_class) > _CLASS_AT_LEAST:
         return "differs", "other accuracies per class"
-    return "equal", ""
+    return "within noise", ""
+
+
+def _furthest(then: Iterable[float], now: Iterable[float]) -> float:
+    return max((abs(a - b) for a, b in zip(then, now, strict=True)), default=0.0)
 
 
 def _is_another_sheet(then: _Sealed, now: Row, *, budget: int) -> bool:

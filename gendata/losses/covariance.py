@@ -37,6 +37,10 @@ class Covariance(Loss):
     Config = CovarianceConfig
     config: CovarianceConfig
 
+    @property
+    def least_samples(self) -> int:
+        return 4 if self.config.estimator == "unbiased" else 2  # one image, or half of two, varies from no other
+
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
         """The term; see `Loss`.
 
@@ -44,11 +48,10 @@ class Covariance(Loss):
             SpecError: one image per class, or per half, varies from no other.
         """
         c = self.config
-        least = 4 if c.estimator == "unbiased" else 2
-        if syn.per_class < least or real.per_class < 2:
+        if syn.per_class < self.least_samples or real.per_class < 2:
             raise SpecError(
                 f"{syn.per_class} samples and {real.per_class} real images per class", where="loss 'covariance'",
-                expected=f"at least {least} and 2, which can vary together",
+                expected=f"at least {self.least_samples} and 2, which can vary together",
             )  # fmt: skip
         parts = []
         for block in range(len(syn.maps)) if c.blocks == "all" else (-1,):

@@ -14,7 +14,7 @@ from gendata.artifact.card import card_block, render_card
 from gendata.artifact.front_matter import Readme
 from gendata.artifact.layout import CARD, read_card
 from gendata.artifact.metadata import metadata_of
-from gendata.errors import HubError
+from gendata.errors import ArtifactError, HubError
 from gendata.fetch import hub_api
 from gendata.hub_access import HubAccess, ask, root_of, status_of
 from gendata.publish.checks import check_publishable
@@ -111,10 +111,15 @@ def push_to_hub(
         ArtifactError: the artifact is not sound, or must not be published as it is; all reasons together.
         HubError: the Hub refuses or cannot be reached, the tag exists, or the repository holds something else.
     """
-    if repo.count("/") != 1:
+    if repo.count("/") != 1 or not all(repo.split("/")):
         raise HubError("names no repository", where=repr(repo), expected="ORG/NAME")
     # As the folder is now: it may have been annotated or measured since it was opened.
     opened = open_artifact(artifact.path if isinstance(artifact, CondensedArtifact) else artifact)
+    if isinstance(artifact, CondensedArtifact) and opened.artifact_id != artifact.artifact_id:
+        raise ArtifactError(
+            f"holds artifact {opened.artifact_id[:12]} now", where=str(opened.path), expected=artifact.artifact_id[:12],
+            remedy="Open it again, if that is the one to publish.",
+        )  # fmt: skip
     check_publishable(opened, contains_real_images=contains_real_images)
     if tag is not None and create_pr:
         raise HubError(f"tag is {tag!r}, and a pull request is no commit of main", expected="a tag or a pull request")

@@ -31,7 +31,7 @@ def test_an_index_counts_from_the_end_when_negative(dataset):
 
 @pytest.mark.parametrize(
     "index",
-    [40, -41, np.int64(40), (0, 40), [0, 40], np.array([-41]), (-1, 0), np.array([2**64 - 1], np.uint64)],
+    [40, -41, np.int64(40), (0, 40), [0, 40], np.array([-41]), (-1, 0), [(2**63, 0)], np.array([2**64 - 1], np.uint64)],
 )
 def test_an_index_out_of_range_is_an_index_error(dataset, index):
     with pytest.raises(IndexError):

@@ -124,14 +124,16 @@ def drawn(x):
 def test_transforms_in_workers_draw_by_seed_and_rank(frozen):
     augmented = frozen.with_transform(drawn)
 
-    def numbers(**options):
+    def numbers(*, epoch=0, **options):
         loader = augmented.loader(batch_size=5, num_workers=2, multiprocessing_context="fork", **options)
+        loader.set_epoch(epoch)
         return joined(loader)[0].tolist()
 
     first = numbers(seed=0, rank=0, world_size=2)
     assert numbers(seed=0, rank=0, world_size=2) == first
     assert numbers(seed=1, rank=0, world_size=2) != first
     assert numbers(seed=0, rank=1, world_size=2) != first
+    assert numbers(seed=0, rank=0, world_size=2, epoch=1) != first
 
 
 def ranks(dataset, world_size, **options):

@@ -34,6 +34,20 @@ def test_a_worker_reads_what_is_set_after_it_was_started(method):
     assert found == [1, 2**40]
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_worker_keeps_its_number_when_the_parent_lets_go_of_it(method):
+    context = multiprocessing.get_context(method)
+    asked, answers = context.Queue(), context.Queue()
+    worker = context.Process(target=_told, args=(SharedNumber(7), asked, answers))
+    worker.start()  # which drops its arguments
+    others = [SharedNumber(3) for _ in range(20)]
+    asked.put(True)
+    found = answers.get(timeout=60)
+    asked.put(False)
+    worker.join(60)
+    assert found == 7 and {other.value for other in others} == {3}
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda number: pickle.loads(pickle.dumps(number))])
 def test_a_copy_is_a_number_of_its_own(copied):
     number = SharedNumber(3)

@@ -111,7 +111,7 @@ def test_other_bytes_or_images_differ_whatever_the_accuracies(
 
 def test_accuracies_per_class_that_were_never_measured_differ(sealed: gendata.CondensedArtifact) -> None:
     measured = sealed.evaluations()[0]["per_class"]
-    row = forged(sealed, per_class=[*measured[1:], measured[0]])
+    row = forged(sealed, per_class=[0.0 if accuracy > 0.5 else 1.0 for accuracy in measured])
     assert (row.verdict, row.reason) == ("differs", "other accuracies per class")
 
 
@@ -123,6 +123,18 @@ def test_corrupted_images_are_tested_on_again(sealed: gendata.CondensedArtifact)
     assert (row.verdict, row.reason) == ("equal", "")
     row = forged(gendata.open_artifact(sealed.path), **one, corrupted={"contrast": 0.99})
     assert (row.verdict, row.reason) == ("differs", "other accuracies on corrupted images")
+    near = {"contrast": measured.corrupted["contrast"] + 0.03}
+    assert forged(gendata.open_artifact(sealed.path), **one, corrupted=near).verdict == "within noise"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"corrupted": {"all": 0.8}}, {"corrupted": {"contrast": 1.5}}, {"per_class": [0.0, 1.8]}]
+)
+def test_parts_that_are_none_differ_before_anything_is_measured(
+    sealed: gendata.CondensedArtifact, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gendata.evaluation.recheck.evaluate", lambda *given, **chosen: pytest.fail("it was measured"))
+    assert forged(sealed, **changes).verdict == "differs"
 
 
 def test_other_test_images_are_not_measured_on(sealed: gendata.CondensedArtifact) -> None:

@@ -50,6 +50,7 @@ def test_a_mean_map_that_differs_is_no_matter_of_covariance(batch, loss_of):
 @pytest.mark.parametrize(("estimator", "samples"), [("plain", 1), ("unbiased", 3)])
 def test_too_few_samples_to_vary_together_are_refused(batch, loss_of, estimator, samples):
     x = torch.zeros(1, samples, 3, 4, 4)
+    assert loss_of("covariance", estimator=estimator).least_samples == samples + 1  # which a dry run asks
     with pytest.raises(SpecError, match=f"{samples} samples and {samples} real images per class"):
         loss_of("covariance", estimator=estimator)(batch(x), batch(x), torch.Generator())
 
