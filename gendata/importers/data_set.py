@@ -11,6 +11,7 @@ from gendata.errors import SpecError
 from gendata.importers.published import facts_without_data, known_spec, published_statistics, statistics_names
 from gendata.importers.wanted import Wanted
 from gendata.recipe import Choice
+from gendata.registry import SOURCES
 from gendata.sources.source import Source, open_source, pixel_statistics
 from gendata.spec import SampleSpec, SourceFacts
 
@@ -109,7 +110,7 @@ def _of_grey(name: str | None, wanted: Wanted) -> Normalisation | None:
     if name is None or known_spec(name) is None:
         return None
     found = _published("dc", name, wanted)
-    if found is not None or name != "digits":
+    if found is not None or not SOURCES.load(name).is_embedded:
         return found
     mean, std = pixel_statistics(open_source(Choice(name=name)).split("train"))
     wanted.say(f"mean and deviation are those of {name}'s train images")

@@ -33,6 +33,7 @@ class Digits(Source):
     homepage = "https://archive.ics.uci.edu/dataset/80"
     spec = SampleSpec(channels=1, height=8, width=8, classes=tuple("0123456789"))
     test_origin = None
+    is_embedded = True
 
     def _read(self, name: str) -> Split:
         with (files("gendata.sources") / "data" / "digits.npz").open("rb") as file:

@@ -42,6 +42,7 @@ class Source:
 
     Config: ClassVar[type[msgspec.Struct]]
     name: ClassVar[str]  # as registered
+    is_embedded: ClassVar[bool] = False  # its images come with gendata
     license: str | None = None  # SPDX identifier; None: unknown
     citation: str | None = None
     homepage: str | None = None
