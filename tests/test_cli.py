@@ -429,7 +429,10 @@ def test_own_data_becomes_an_artifact_within_its_bytes_in_one_command(
 ) -> None:
     short = [
         f"method.options.{name}"
-        for name in ("networks=1", "network_ages=[1]", "reconstruct_steps=2", "steps=2", "network=convnet1-w8-in")
+        for name in (
+            *("networks=1", "network_ages=[1]", "network=convnet1-w8-in"),
+            *(f"{stage}steps=2" for stage in ("", "reconstruct_", "refine_", "frozen_")),
+        )
     ]
     arguments = ("condense", flowers, "--out", tmp_path / "out", "--bytes", "12kB", "--ipc", "2")
     made = command(*arguments, *(word for change in short for word in ("--set", change)), "--json")

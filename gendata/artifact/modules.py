@@ -44,6 +44,7 @@ def check_shapes(manifest: Manifest, *, where: str) -> None:
         more = f"; and {len(faults) - _MAX_FAULTS_TOLD} more" if len(faults) > _MAX_FAULTS_TOLD else ""
         raise ArtifactError("; ".join(faults[:_MAX_FAULTS_TOLD]) + more, where=f"{where}: weights.tensors")
     check_noise(generator, law, where=f"{where}: latent.config.noise")
+    check_slots(law, ipc=manifest.frozen.ipc, where=f"{where}: frozen.ipc")
     check_work(generator, law, head, micro_batch=manifest.sampling.micro_batch, where=where)
 
 
@@ -59,6 +60,19 @@ def check_noise(generator: Generator, law: LatentLaw, *, where: str) -> None:
             where=where,
             expected=f"codebook latents with `noise: {generator.num_noise}`" if generator.num_noise else "no noise",
         )
+
+
+def check_slots(law: LatentLaw, *, ipc: int, where: str) -> None:
+    """That a law which numbers stored images numbers as many as the frozen set takes.
+
+    Raises:
+        ArtifactError: it numbers fewer.
+    """
+    if law.num_slots is not None and ipc > law.num_slots:
+        raise ArtifactError(
+            f"{ipc} images per class, of which {law.num_slots} are stored", where=where,
+            expected=f"1 to {law.num_slots}", remedy="Raise the slots of generator and latent law too.",
+        )  # fmt: skip
 
 
 def check_work(

@@ -26,7 +26,7 @@ class Job:
         import torch
         from accelerate import Accelerator
 
-        from gendata.artifact.modules import check_noise, check_work
+        from gendata.artifact.modules import check_noise, check_slots, check_work
         from gendata.methods.method import RealData
         from gendata.sources.balance import hold_out
         from gendata.sources.source import open_source
@@ -49,6 +49,7 @@ class Job:
             )
         # Found now, before hours of training, not when the artifact is saved.
         check_noise(generator, law, where="latent.options.noise")
+        check_slots(law, ipc=recipe.artifact.ipc, where="artifact.ipc")
         check_work(generator, law, micro_batch=recipe.artifact.micro_batch, where="artifact.micro_batch")
         self.method: Method = METHODS.load(recipe.method.name)(
             _config(METHODS, recipe.method), generator=generator, law=law, real=real, seed=recipe.seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ _TILE_PX = 48  # smallest side of a tile: an 8 x 8 digit is shown at six times i
 _GAP_PX = 2
 _GAP_GREY = 255
 _PREVIEW_SIDE = 10  # rows and columns of a preview
+_PREVIEW_PX = 2**21  # of all its images together: what a page loads at once, however large an image is
 _MAX_CLASSES = 100  # rows of a sheet; more than that nobody looks at
 
 
@@ -100,11 +102,15 @@ def write_grid(path: Path, x_u8: Tensor) -> None:
 
 
 def draft_preview(draft: Draft) -> bytes:
-    """A PNG of samples of a draft, a row for each of ten classes: stored ones, new ones where these are few."""
+    """A PNG of samples of a draft, a row for each of ten classes: stored ones, new ones where these are few.
+
+    Of large images there are fewer, and of still larger ones every second pixel, or third.
+    """
     draft.law.prepare()
-    fresh = draft.ipc < _PREVIEW_SIDE and draft.law.num_distinct_per_class is None
-    rows = min(_PREVIEW_SIDE, draft.spec.num_classes)
-    columns = _PREVIEW_SIDE if fresh else min(_PREVIEW_SIDE, draft.ipc)
+    side = max(1, min(_PREVIEW_SIDE, math.isqrt(_PREVIEW_PX // (draft.spec.height * draft.spec.width))))
+    fresh = draft.ipc < side and draft.law.num_distinct_per_class is None
+    rows = min(side, draft.spec.num_classes)
+    columns = side if fresh else min(side, draft.ipc)
     if fresh:
         key = fresh_key(np.arange(rows * columns), samples_per_class=columns, seed=0, epoch=0)
     else:
@@ -114,4 +120,5 @@ def draft_preview(draft: Draft) -> bytes:
     x = sample_images(draft.generator, draft.law, **key, micro_batch=draft.micro_batch, dtype=dtype)
     normal = draft.normalisation
     x_u8 = pictures(x, draft.space, mean=normal.mean, std=normal.std)
-    return grid_png(x_u8.reshape(rows, columns, *draft.spec.shape))
+    step = math.ceil(math.sqrt(draft.spec.height * draft.spec.width / _PREVIEW_PX))
+    return grid_png(x_u8.reshape(rows, columns, *draft.spec.shape)[..., ::step, ::step])

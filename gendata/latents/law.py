@@ -25,6 +25,7 @@ class LatentLaw(nn.Module, ABC):
     num_normals: int  # standard normals used per sample
     num_stored_per_class: int = 0  # slots of one class, from 0, whose latents are stored and nothing is drawn for
     num_distinct_per_class: int | None = None  # different latents at most, of one class; None: no such bound
+    num_slots: int | None = None  # slots of one class, from 0, that there is anything for; None: for every one
 
     def __init__(self, config: Any, *, num_classes: int) -> None:
         super().__init__()

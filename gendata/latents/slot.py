@@ -30,7 +30,7 @@ class Slot(LatentLaw):
     def __init__(self, config: Any, *, num_classes: int) -> None:
         super().__init__(config, num_classes=num_classes)
         self.dim, self.num_uniforms, self.num_normals = 1, 1, 0
-        self.num_distinct_per_class = self.num_stored_per_class = int(config.slots)
+        self.num_slots = self.num_distinct_per_class = self.num_stored_per_class = int(config.slots)
 
     def forward(self, uniforms: Tensor, normals: Tensor, y: Tensor, slot: Tensor) -> Tensor:
         # u < 1 by at least 2**-24, so the product never rounds up to `slots`.

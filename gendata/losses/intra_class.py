@@ -59,10 +59,10 @@ class IntraClass(Loss):
 
     @property
     def least_samples(self) -> int:
-        return 2 if self.config.form == "ratio" else 1
+        return 1 if self.config.form == "centralisation" else 2
 
     def forward(self, syn: Embedded, real: Embedded, rng: torch.Generator) -> Tensor:
-        """The term; see `Loss`. A class of one sample has no relations: `ratio` needs two, the others give 0."""
+        """The term; see `Loss`. A class of one sample has no relations: all forms but `centralisation` need two."""
         c = self.config
         h_syn, h_real = scaled_features(syn, real, -1)
         if c.form == "ratio":
@@ -85,17 +85,16 @@ def spread_ratio_loss(h_syn: Tensor, h_real: Tensor, *, ratio: float) -> Tensor:
 
 def _repulsive(h: Tensor, config: IntraClassConfig) -> Tensor:
     others = _cosines(h) / config.temperature
-    return (others.logsumexp(2) - math.log(others.shape[2])).mean() if others.shape[2] else h.new_zeros(())
+    return (others.logsumexp(2) - math.log(others.shape[2])).mean()
 
 
 def _hard_max(h: Tensor, config: IntraClassConfig) -> Tensor:
-    others = _cosines(h)
-    return others.amax(2).mean() if others.shape[2] else h.new_zeros(())
+    return _cosines(h).amax(2).mean()
 
 
 def _hinge(h: Tensor, config: IntraClassConfig) -> Tensor:
     squared_distances = 2 - 2 * _cosines(h)
-    return (config.margin - squared_distances).clamp_min(0).mean() if squared_distances.shape[2] else h.new_zeros(())
+    return (config.margin - squared_distances).clamp_min(0).mean()
 
 
 def _centralisation(h: Tensor, config: IntraClassConfig) -> Tensor:
@@ -111,9 +110,14 @@ _FORMS: dict[str, Callable[[Tensor, IntraClassConfig], Tensor]] = {
 
 
 def _cosines(h: Tensor) -> Tensor:
-    """Of every sample with the others of its class: (classes, samples, samples - 1)."""
+    """Of every sample with the others of its class: (classes, samples, samples - 1).
+
+    In float32 under autocast too: bfloat16 takes a quarter of near cosines for equal, and shares the gradient of the
+    largest among them.
+    """
     u = functional.normalize(h, dim=2, eps=1e-6)
     classes, samples = u.shape[:2]
-    cosines = u @ u.transpose(1, 2)
+    with torch.autocast(h.device.type, enabled=False):
+        cosines = u @ u.transpose(1, 2)
     others = ~torch.eye(samples, dtype=torch.bool, device=h.device)
     return cosines[:, others].reshape(classes, samples, samples - 1)

@@ -7,8 +7,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from gendata.methods.bounds import check_kept
 from gendata.methods.draws import keyed_seed
-from gendata.networks import build_network
+from gendata.networks import build_network, count_parameters
 from gendata.networks.classifier import Classifier
 from gendata.networks.outline import outline
 from gendata.spec import SampleSpec
@@ -31,6 +32,9 @@ class EmbeddingPool(nn.Module):
         kind: what `draw` gives beside fresh networks. "trained": a snapshot. "interpolated": weights u a + (1 - u) b
             between the initial ones a and a snapshot b, u uniform (DANCE, arXiv:2406.01063; also NCFM's code).
             "random": nothing, fresh networks only (DM).
+
+    Raises:
+        SpecError: more of them than memory has room for.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class EmbeddingPool(nn.Module):
         kind: PoolKind = "trained",
     ) -> None:
         super().__init__()
+        check_kept(num_networks * (1 + len(ages)), count_parameters(name, spec=spec), where="networks of the pool")
         self.kind = kind
         self.name, self.spec, self.ages, self.seed = name, spec, ages, seed
         self.networks = nn.ModuleList(self._untrained(k) for k in range(num_networks))

@@ -43,14 +43,8 @@ class FeatureSubset(RealSubset):
         return (training, selecting) if c.steps else (selecting,)
 
     def begin(self, stage: Stage | None) -> None:
-        """Checks first, and fills the bank at the end.
-
-        Raises:
-            SpecError: the generator is no pixel bank, or a class has fewer real images than slots.
-        """
-        if stage is None:
-            self.check()
-        elif stage.name == "select":
+        """Fills the bank at the end."""
+        if stage is not None and stage.name == "select":
             self._features = real_features(self.network, self.real)
             self.fill()
             self._features = None

@@ -118,15 +118,16 @@ class Generative(Method):
                 num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
         if matched or frozen_too:
-            _check_terms(config.network, real, (self.objective, self.frozen_objective))
+            _check_terms(config, real, (self.objective, self.frozen_objective))
         self._dsa = Dsa(strategy=config.augmentation)
         self.stored_sets = StoredSets(config, real=real, augment=self._dsa, seed=seed)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
+        self._noise: dict[int, Tensor] = {}  # of the last stored set, by its images per class
 
     def stages(self) -> tuple[Stage, ...]:
         c = self.config
-        self.frozen_objective.check_samples(self.ipc, where="method generative: frozen_losses")
-        pool_steps = c.networks * self.pool.steps_per_network
+        self._check_frozen_set()
+        pool_steps = c.networks * self.pool.steps_per_network if self._reads_trained else 0
         stages = (
             Stage(name="pool", num_steps=pool_steps, lr=c.network_lr, final_lr_share=1.0, averaged=False),
             Stage(
@@ -143,6 +144,22 @@ class Generative(Method):
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
+
+    def _check_frozen_set(self) -> None:
+        """That the frozen set can be matched: it has codes of its own, and as many as the terms need."""
+        self.frozen_objective.check_samples(self.ipc, where="method generative: frozen_losses")
+        if self.frozen_objective.terms and self.ipc > self._num_codes:
+            raise SpecError(
+                f"a frozen set of {self.ipc} images per class, of which {self._num_codes} are codes",
+                where="method generative: frozen_steps, frozen_weight", expected=f"IPC 1 to {self._num_codes}",
+            )  # fmt: skip
+
+    @property
+    def _reads_trained(self) -> bool:
+        """Whether anything asks the trained networks of the pool."""
+        c, matched = self.config, bool(self.objective.terms or self.frozen_objective.terms)
+        compared = c.feature_weight and (c.reconstruct_steps or c.refine_steps)
+        return bool(compared or c.hardness or c.label_steps or (matched and c.pool != "random"))
 
     @property
     def _experts(self) -> ExpertTrajectories:
@@ -208,6 +225,11 @@ class Generative(Method):
             known.append(said.gather(1, y[:, None])[:, 0])
         self.weights_of_real = 1 + self.config.hardness * (1 - torch.cat(known))
 
+    @cached_property
+    def _weights_on_host(self) -> Tensor | None:
+        """Asked for when nothing changes them any more."""
+        return None if self.weights_of_real is None else self.weights_of_real.cpu()
+
     @torch.no_grad()
     def _hold_grid(self) -> None:
         """From here on codes are rounded by the scales that storage would choose now. All codes of a class share one:
@@ -272,7 +294,7 @@ class Generative(Method):
         share = self.config.rounded_share if moved is None or moved.rounded_share is None else moved.rounded_share
         first_rounded = math.ceil((1 - share) * stage.num_steps)
         rounded = i >= first_rounded
-        weights = self._weights(generator=rounded or is_done, law=rounded)
+        weights = self._weights(generator=rounded or is_done, law=rounded, held=is_done)
         if stage.name == "match" and i == first_rounded:
             self._mix_as_stored(weights)
         if stage.name == "refine":
@@ -283,10 +305,10 @@ class Generative(Method):
             return self._move_set(weights, moved, i, rank)
         return self._match(weights, i, rng, rank)
 
-    def _weights(self, *, generator: bool, law: bool) -> StepWeights:
-        """Those named as they will be stored, the others as they are."""
+    def _weights(self, *, generator: bool, law: bool, held: bool = True) -> StepWeights:
+        """Those named as they will be stored, the others as they are; `held`: codes on the grid that they have then."""
         storage = (self.storage if generator else None, self.latent_storage if law else None)
-        return StepWeights(self.generator, self.law, storage=storage, scales=self.law_scales)
+        return StepWeights(self.generator, self.law, storage=storage, scales=self.law_scales if held else {})
 
     @torch.no_grad()
     def _mix_as_stored(self, weights: StepWeights) -> None:
@@ -379,12 +401,12 @@ class Generative(Method):
     def _match(self, weights: StepWeights, i: int, rng: torch.Generator, rank: int) -> dict[str, Tensor]:
         c = self.config
         classes = self._classes(rng)
-        y = classes.repeat_interleave(c.samples_per_class)
+        y = classes.repeat_interleave(c.samples_per_class).to(self.real.y.device)
         z = draw_latents(self.law, y, seed=self.seed, stream=f"match-{rank}", step=i, forward=weights.latents)
         sides = [(self.objective, weights.generate(z, y), y)]
         if c.frozen_weight:
             sides.append((self.frozen_objective, *self._frozen_set(weights, classes)))
-        losses, *others = self._matched(sides, classes, rng, weights=self.weights_of_real)
+        losses, *others = self._matched(sides, classes, rng, weights=self._weights_on_host)
         for frozen in others:
             losses |= {f"frozen {name}": c.frozen_weight * value for name, value in frozen.items()}
         if c.anchor_weight:
@@ -392,9 +414,8 @@ class Generative(Method):
         return losses
 
     def _classes(self, rng: torch.Generator) -> Tensor:
-        """Those of this step."""
-        picked = torch.randperm(self.real.spec.num_classes, generator=rng)[: self.config.classes_per_step]
-        return picked.to(self.real.y.device)
+        """Those of this step, on the host: real samples are drawn there, and asking a GPU is waiting for it."""
+        return torch.randperm(self.real.spec.num_classes, generator=rng)[: self.config.classes_per_step]
 
     def _matched(
         self,
@@ -409,9 +430,8 @@ class Generative(Method):
         All are seen by one network under one augmentation.
 
         Args:
-            weights: how much each real sample counts; None: all the same.
+            weights: how much each real sample counts, on the host; None: all the same.
         """
-        weights = None if weights is None else weights.cpu()
         rows = self._draws.indices(classes, self.config.real_per_class, rng, weights=weights).to(self.real.y.device)
         x_real, y_real = self.real.x_u8[rows].float() / 255, self.real.y[rows]
         network, is_trained = self.pool.draw(rng, fresh_share=self.config.fresh_share, device=y_real.device)
@@ -436,16 +456,24 @@ class Generative(Method):
 
     def _frozen_set(self, weights: StepWeights, classes: Tensor, *, held: bool = False) -> tuple[Tensor, Tensor]:
         """Images and labels of the frozen set of some classes, whole: it is matched as what it is, not as a sample."""
+        classes = classes.to(weights.codes.device)
         return self._stored(weights, weights.codes[classes, : self.ipc], classes, held=held)
 
     def _stored(self, weights: StepWeights, codes: Tensor, classes: Tensor, *, held: bool) -> tuple[Tensor, Tensor]:
         """Images and labels of the first codes (len(classes), codes per class, dim); see `StepWeights.generate`."""
-        law = self.law
-        assert isinstance(law, Codebook)
         y = classes.repeat_interleave(codes.shape[1])
-        slot = torch.arange(codes.shape[1], device=y.device).repeat(len(classes))
-        z = torch.cat([codes.flatten(0, 1), law.noise_of_codes(y, slot)], dim=1)
+        z = torch.cat([codes, self._noise_of_set(codes.shape[1])[classes]], dim=2).flatten(0, 1)
         return weights.generate(z, y, held=held), y
+
+    def _noise_of_set(self, count: int) -> Tensor:
+        """What follows the first `count` codes of every class, (classes, count, noise): the same in every step."""
+        if count not in self._noise:
+            law, num_classes = self.law, self.real.spec.num_classes
+            assert isinstance(law, Codebook)
+            y = torch.arange(num_classes, device=law.codes.device).repeat_interleave(count)
+            slot = torch.arange(count, device=y.device).repeat(num_classes)
+            self._noise = {count: law.noise_of_codes(y, slot).view(num_classes, count, -1)}
+        return self._noise[count]
 
     # gradient, unroll, trajectory
 
@@ -499,24 +527,36 @@ def _check_parts(config: GenerativeConfig, generator: Generator, law: LatentLaw,
             f"generator {type(generator).__name__} has nothing to train", where="method generative",
             expected="a generator of samples, such as conv-decoder",
         )  # fmt: skip
+    if law.num_distinct_per_class is not None:
+        raise SpecError(
+            f"latent law {type(law).__name__}, which has no new samples to match", where="method generative",
+            expected="codebook, mixture or normal",
+        )  # fmt: skip
     if config.networks and config.feature_weight and config.reconstruct_steps:
         seen = _window_size(spec.shape[1:], config.feature_window)
         _check_blocks(config.network, spec, seen)
 
 
-@torch.no_grad()
-def _check_terms(name: str, real: RealData, objectives: Sequence[Objective]) -> None:
-    """That the terms can be had of what the network tells of such images; found now, not after hours.
+def _check_terms(config: GenerativeConfig, real: RealData, objectives: Sequence[Objective]) -> None:
+    """That the terms can be had of what the network tells of such images, and move them; found now, not after hours.
 
     Raises:
-        SpecError: by a term.
+        SpecError: also by a term.
     """
-    rng, num_classes = torch.Generator().manual_seed(0), min(2, real.spec.num_classes)
+    rng = torch.Generator().manual_seed(0)
+    num_classes = min(2, config.classes_per_step, real.spec.num_classes)
     y = torch.arange(num_classes).repeat_interleave(_CHECKED_SAMPLES)
-    network = build_network(name, spec=real.spec, seed=0).eval()
-    seen = embed(network, torch.randn(len(y), *real.spec.shape, generator=rng), y, num_classes=num_classes)
+    x = torch.randn(len(y), *real.spec.shape, generator=rng).requires_grad_()
+    network = build_network(config.network, spec=real.spec, seed=0).requires_grad_(False).eval()
+    syn, seen = (embed(network, images, y, num_classes=num_classes) for images in (x, x.detach()))
     for objective in objectives:
-        objective(seen, seen, rng, trained=True)
+        terms = objective(syn, seen, rng, trained=True)
+        constant = [name for name, term in terms.items() if not term.requires_grad]
+        if constant and (real.spec.num_classes > 1 or len(constant) == len(terms)):
+            raise SpecError(
+                f"of one class a step {', '.join(map(repr, constant))} is 0 whatever the samples",
+                where="method generative: losses", expected="classes_per_step of 2 or more, or terms of another kind",
+            )  # fmt: skip
 
 
 def _check_differ(out: Tensor, x: Tensor, *, step: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -31,8 +32,19 @@ class RealData:
 
     def normalised(self, x: Tensor) -> Tensor:
         """Images in [0, 1] as networks see them: zero mean, unit deviation per channel."""
-        mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (self.mean, self.std))
+        mean, std = self._moments if x.device == self.x_u8.device else self._moments_on(x.device)
         return (x - mean) / std
+
+    @cached_property
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        """Kept: to bring them to a GPU is to wait for it, and a step asks dozens of times."""
+        with torch.inference_mode(False):  # else no gradient could pass them later
+            return self._moments_on(self.x_u8.device)
+
+    def _moments_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and deviation, (C, 1, 1)."""
+        mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (self.mean, self.std))
+        return mean, std
 
     def batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images (count, C, H, W) in [0, 1] and their labels, drawn with replacement."""

@@ -12,11 +12,10 @@ from torch.nn import functional as F
 
 from gendata.artifact.space import Space
 from gendata.augmentation.dsa import Dsa
-from gendata.errors import SpecError
 from gendata.generators.generator import Generator
-from gendata.generators.multi_formation_bank import MultiFormationBank, tiles_of
-from gendata.generators.pixel_bank import PixelBank
+from gendata.generators.multi_formation_bank import tiles_of
 from gendata.latents.law import LatentLaw
+from gendata.methods.banks import checked_bank, tiles_per_side
 from gendata.methods.bounds import check_within
 from gendata.methods.draws import ClassDraws, keyed_generator
 from gendata.methods.method import Method, RealData, Stage
@@ -63,7 +62,7 @@ class PixelImages(Method):
     normalised. Stored as int8 those cost a byte each, too.
 
     Raises:
-        SpecError: the generator is no bank, or the latent law does not number its samples.
+        SpecError: the generator is no bank, or the latent law does not number its images.
     """
 
     name: ClassVar[str]  # as registered
@@ -72,7 +71,8 @@ class PixelImages(Method):
 
     def __init__(self, config: PixelConfig, *, generator: Generator, law: LatentLaw, real: RealData, seed: int) -> None:
         super().__init__(config, generator=generator, law=law, real=real, seed=seed)
-        self._bank, self._factor = _checked_bank(generator, law, name=self.name)
+        self._bank = checked_bank(generator, law, where=f"method {self.name}")
+        self._factor = tiles_per_side(self._bank)
         self.pixels = nn.Parameter(torch.zeros(self._bank.images.shape))  # (classes, slots, C, H, W)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
 
@@ -174,24 +174,3 @@ class PixelImages(Method):
 def siamese(strategy: str) -> Dsa | None:
     """The augmentation of a strategy; None for ""."""
     return Dsa(strategy=strategy) if strategy else None
-
-
-def _checked_bank(generator: Generator, law: LatentLaw, *, name: str) -> tuple[PixelBank | MultiFormationBank, int]:
-    """The bank, and its tiles per side."""
-    if not isinstance(generator, PixelBank | MultiFormationBank):
-        raise SpecError(
-            f"generator is {type(generator).__name__}",
-            where=f"method {name}",
-            expected="PixelBank or MultiFormationBank",
-            remedy="Set generator.name to pixel-bank and latent.name to slot.",
-        )
-    factor = generator.config.factor if isinstance(generator, MultiFormationBank) else 1
-    wanted = generator.config.slots * factor**2
-    if law.num_distinct_per_class != wanted:
-        raise SpecError(
-            f"the latent law numbers {law.num_distinct_per_class} samples per class",
-            where=f"method {name}",
-            expected=f"{wanted}, as the bank holds",
-            remedy=f"Set latent.name to slot and latent.options.slots to {wanted}.",
-        )
-    return generator, factor

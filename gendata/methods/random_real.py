@@ -28,12 +28,7 @@ class RandomReal(RealSubset):
         return ()
 
     def begin(self, stage: Stage | None) -> None:
-        """Fills the bank.
-
-        Raises:
-            SpecError: the generator is no pixel bank, or a class has fewer real images than slots.
-        """
-        self.check()
+        """Fills the bank."""
         self.fill()
 
     def trainable(self, stage: Stage) -> nn.Module:

@@ -11,8 +11,12 @@ import pytest
 import torch
 
 import gendata
-from gendata.dataset.grid import grid_png, sample_grid, write_grid
+from gendata.artifact.artifact import Draft, Normalisation
+from gendata.dataset.grid import draft_preview, grid_png, sample_grid, write_grid
 from gendata.errors import SpecError
+from gendata.generators.pixel_bank import PixelBank
+from gendata.latents.slot import Slot
+from gendata.spec import SampleSpec
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -72,3 +76,22 @@ def test_a_sheet_is_written_whole_into_a_folder_that_is_made(tmp_path: Path) -> 
         write_grid(path, x_u8)
         assert path.read_bytes() == grid_png(x_u8)
     assert os.listdir(path.parent) == ["grid.png"]
+
+
+@pytest.mark.parametrize(("side", "shown"), [(64, (10, 64)), (320, (4, 320)), (1600, (1, 800))])
+def test_the_preview_of_large_images_stays_small(tmp_path: Path, side: int, shown: tuple[int, int]) -> None:
+    """Noise, which a PNG cannot shrink, ten images of each of ten classes."""
+    spec = SampleSpec(channels=3, height=side, width=side, classes=tuple("abcdefghij"))
+    with torch.device("meta"):  # a hundred of the largest would be 770 MB
+        bank = PixelBank(PixelBank.Config(slots=10), spec=spec, latent_dim=1)
+    bank.images = torch.randint(0, 256, (1, 1, *spec.shape), dtype=torch.uint8).expand(10, 10, *spec.shape)
+    draft = Draft(
+        generator_name="pixel-bank", generator=bank,
+        latent_name="slot", law=Slot(Slot.Config(slots=10), num_classes=10),
+        spec=spec, ipc=10, frozen_seed=0, micro_batch=4, storage="f32", recipe=None, source=None,
+        normalisation=Normalisation(mean=(0.5,) * 3, std=(0.3,) * 3),
+    )  # fmt: skip
+    preview = draft_preview(draft)
+    count, tile = shown
+    assert pixels(preview).shape == (count * (tile + 2) + 2, count * (tile + 2) + 2, 3)
+    assert len(preview) < 8 << 20

@@ -71,3 +71,12 @@ def test_the_log_sum_exp_form_spreads_the_directions_of_the_centres(batch, loss_
 @pytest.mark.parametrize("form", ["ratio", "log-sum-exp"])
 def test_one_class_has_no_gap_to_widen(batch, loss_of, form):
     assert loss_of("inter-class", form=form)(batch(REAL[:1]), batch(REAL[:1]), torch.Generator()).item() == 0
+
+
+def test_a_stored_set_whose_means_are_the_real_centres_is_at_its_target(batch, loss_of):
+    stored = features([[0.0, 0], [4, 0], [0, 4]], samples=4, seed=1)
+    stored += (REAL.mean(1) - stored.mean(1))[:, None]
+    plain, unbiased = (gap_ratio_loss(stored, REAL, ratio=1.0, estimator=each).item() for each in ("plain", "unbiased"))
+    assert plain < 1e-4 < unbiased  # the real centres are taken to be a little nearer than their means
+    given = loss_of("inter-class", estimator="plain")(batch(stored), batch(REAL), torch.Generator()).item()
+    assert given == pytest.approx(plain, abs=1e-4)

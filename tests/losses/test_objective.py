@@ -66,7 +66,10 @@ def test_what_terms_see_of_a_network_are_its_own_logits(name):
         ("mean", {}, 2),
         ("mean", {"estimator": "plain"}, 1),
         ("intra-class", {}, 2),
-        ("intra-class", {"form": "repulsive"}, 1),
+        ("intra-class", {"form": "repulsive"}, 2),
+        ("intra-class", {"form": "centralisation"}, 1),
+        ("inter-class", {}, 1),
+        ("inter-class", {"estimator": "unbiased"}, 2),
         ("logit", {}, 1),
     ],
 )

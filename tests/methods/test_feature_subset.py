@@ -153,9 +153,8 @@ def test_a_class_with_too_few_images_is_named_before_anything_is_trained() -> No
 
 def test_another_generator_is_refused_with_the_remedy() -> None:
     generator = ConvDecoder(ConvDecoder.Config(), spec=SPEC, latent_dim=32)
-    method = KCenter(CONFIG, generator=generator, law=Normal(Normal.Config(), num_classes=2), real=_real(), seed=0)
     with pytest.raises(SpecError, match=r"k-center: generator is ConvDecoder; expected PixelBank.\n.*pixel-bank"):
-        method.begin(None)
+        KCenter(CONFIG, generator=generator, law=Normal(Normal.Config(), num_classes=2), real=_real(), seed=0)
 
 
 @pytest.mark.parametrize(("option", "value"), [("steps", -1), ("batch", 0), ("lr", 0.0)])

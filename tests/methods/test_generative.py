@@ -631,6 +631,7 @@ def test_one_real_image_of_a_class_is_too_few_to_match() -> None:
     [
         {"trajectories": [{}], "experts": {"network": "convnet2-w256-in", "count": 100, "points": 100}},
         {"unroll": [{"students": 1000}], "network": "convnet3-w512-in"},
+        {"networks": 500, "network_ages": [1, 2, 3, 4], "network": "convnet2-w512-in"},
     ],
 )
 def test_more_kept_networks_than_memory_has_room_for_are_refused(options: dict[str, Any]) -> None:
@@ -644,6 +645,8 @@ def test_more_kept_networks_than_memory_has_room_for_are_refused(options: dict[s
         ({"losses": [{"name": "attention"}], "network": "mlp2-w8", "feature_weight": 0.0, "steps": 1}, 2, "one pixel"),
         ({"frozen_losses": [{"name": "mean"}], "frozen_steps": 1}, 1, "frozen_losses: 'mean' of 1 sample"),
         ({"frozen_losses": [{"name": "intra-class"}], "frozen_steps": 1}, 1, "'intra-class' of 1 sample"),
+        ({"losses": [{"name": "inter-class"}], "classes_per_step": 1, "steps": 1}, 2, "'inter-class' is 0 whatever"),
+        ({"frozen_steps": 1}, 5, "a frozen set of 5 images per class, of which 4 are codes"),
     ],
 )
 def test_a_term_that_cannot_be_had_is_refused_before_anything_is_trained(
@@ -652,6 +655,22 @@ def test_a_term_that_cannot_be_had_is_refused_before_anything_is_trained(
     recipe = frozen(**options)
     with pytest.raises(SpecError, match=told):
         condensation.plan(msgspec.structs.replace(recipe, artifact=msgspec.structs.replace(recipe.artifact, ipc=ipc)))
+
+
+@pytest.mark.parametrize(
+    ("options", "trained"),
+    [({"pool": "random", "feature_weight": 0.0}, False), ({"pool": "random"}, True), ({"feature_weight": 0.0}, True)],
+)
+def test_networks_that_nobody_asks_are_not_trained(options: dict[str, Any], trained: bool) -> None:
+    stages = condensation.plan(refined(steps=1, **options)).stages
+    assert ("pool" in dict(stages)) == trained
+
+
+@pytest.mark.parametrize("latent", [Choice(name="slot", options={"slots": 4}), Choice(name="stored", options={})])
+def test_a_law_without_new_samples_is_refused(latent: Choice) -> None:
+    recipe = load_recipe("digits/generative-16kb", overrides=("artifact.ipc=1",))
+    with pytest.raises(SpecError, match="which has no new samples to match; expected codebook, mixture or normal"):
+        condensation.plan(msgspec.structs.replace(recipe, latent=latent))
 
 
 @pytest.mark.parametrize("network", ["resnet10-half-bn", "vit-p4-d16-l1-h2"])

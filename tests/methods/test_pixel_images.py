@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from gendata.errors import RecipeError, SpecError
+from gendata import condensation
+from gendata.errors import ArtifactError, RecipeError, SpecError
 from gendata.generators.conv_decoder import ConvDecoder
 from gendata.generators.multi_formation_bank import MultiFormationBank
 from gendata.generators.pixel_bank import PixelBank
 from gendata.latents.normal import Normal
 from gendata.latents.slot import Slot
+from gendata.latents.stored import Stored
 from gendata.methods.distribution_matching import DistributionMatching, DmConfig
 from gendata.methods.method import RealData
+from gendata.recipe import load_recipe
 from gendata.registry import METHODS
 from gendata.spec import SampleSpec
 
@@ -118,10 +121,20 @@ def test_another_generator_or_law_is_refused_with_the_remedy() -> None:
             CONFIG, generator=generator, law=Normal(Normal.Config(), num_classes=2), real=real_data(), seed=0
         )
     bank = MultiFormationBank(MultiFormationBank.Config(slots=3, factor=2), spec=SPEC, latent_dim=1)
-    with pytest.raises(SpecError, match=r"numbers 3 samples per class; expected 12"):
+    with pytest.raises(SpecError, match=r"Slot of 3 slots; expected Slot of 12"):
         DistributionMatching(
             CONFIG, generator=bank, law=Slot(Slot.Config(slots=3), num_classes=2), real=real_data(), seed=0
         )
+    law = Stored(Stored.Config(dim=1, codes=12), num_classes=2)  # as many, but they are no numbers of images
+    with pytest.raises(SpecError, match=r"latent law is Stored; expected Slot of 12"):
+        DistributionMatching(CONFIG, generator=bank, law=law, real=real_data(), seed=0)
+
+
+@pytest.mark.parametrize("recipe", ["digits/dm", "digits/random-real"])
+def test_more_images_than_the_bank_holds_are_refused_before_anything_is_made(recipe: str) -> None:
+    slots = load_recipe(recipe).generator.options["slots"]
+    with pytest.raises(ArtifactError, match=f"artifact.ipc: {slots + 1} images per class, of which {slots} are stored"):
+        condensation.plan(recipe, overrides=(f"artifact.ipc={slots + 1}",))
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,11 @@ def test_a_class_with_too_few_images_is_named() -> None:
 def test_another_generator_is_refused_with_the_remedy() -> None:
     spec = SampleSpec(channels=1, height=8, width=8, classes=("a", "b", "c"))
     generator = ConvDecoder(ConvDecoder.Config(), spec=spec, latent_dim=32)
-    method = RandomReal(
-        RandomReal.Config(), generator=generator, law=Normal(Normal.Config(), num_classes=3), real=_real(), seed=0
-    )
+    law = Normal(Normal.Config(), num_classes=3)
     with pytest.raises(SpecError, match=r"ConvDecoder; expected PixelBank.\n.*pixel-bank"):
-        method.begin(None)
+        RandomReal(RandomReal.Config(), generator=generator, law=law, real=_real(), seed=0)
+    bank = PixelBank(PixelBank.Config(slots=2), spec=spec, latent_dim=1)
+    with pytest.raises(SpecError, match=r"Slot of 1 slots; expected Slot of 2, as the bank holds.\n.*slots to 2"):
+        RandomReal(
+            RandomReal.Config(), generator=bank, law=Slot(Slot.Config(slots=1), num_classes=3), real=_real(), seed=0
+        )

@@ -89,9 +89,10 @@ def test_the_tables_of_the_readme_are_the_sealed_rows() -> None:
 @pytest.mark.slow
 def test_one_command_makes_one_anew_and_makes_another(tmp_path: Path) -> None:
     hub = shutil.copytree(HUB, tmp_path / "hub")
+    short = [f"method.options.{stage}steps=2" for stage in ("", "reconstruct_", "refine_", "frozen_")]
     quick = {
         "hub": hub, "work": tmp_path / "work", "runs": 1, "rows": ["frozen"], "protocol": "quick/v1",
-        "overrides": ["method.options.steps=2", "method.options.reconstruct_steps=2"],
+        "overrides": [*short, "method.options.network_ages=[2]"],
     }  # fmt: skip
     before = parse_catalog(hub / "catalog.yaml")["digits"]
     entry = ship("digits", "digits/generative-demo", **quick)
