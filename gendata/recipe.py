@@ -271,8 +271,8 @@ def _parse_yaml(text: str, *, where: str) -> Any:
 
     try:
         _check_events(text, where=where)
-        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader), where=where)
-        value = yaml.safe_load(text)
+        _check_keys(yaml.compose(text, Loader=_loader()), where=where)
+        value = yaml.load(text, Loader=_loader())
     except RecipeError:
         raise
     except yaml.YAMLError as error:
@@ -283,12 +283,19 @@ def _parse_yaml(text: str, *, where: str) -> Any:
     return value
 
 
+def _loader() -> Any:
+    """YAML's safe one, of libyaml where there is that: fifteen times as fast, and every card reads all recipes."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _check_events(text: str, *, where: str) -> None:
     # The event parser neither recurses nor expands, so this is safe on any text.
     import yaml
 
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_loader()):
         line = f"{where}: line {event.start_mark.line + 1}" if event.start_mark else where
         # Aliases let a page of text grow to gigabytes; a recipe has no use for them.
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:

@@ -126,7 +126,9 @@ class Generative(Method):
 
     def stages(self) -> tuple[Stage, ...]:
         c = self.config
-        self._check_frozen_set()
+        # Of a set larger than the codebook the codes are matched; draws make up the rest.
+        matched = min(self.ipc, self._num_codes)
+        self.frozen_objective.check_samples(matched, where="method generative: frozen_losses")
         pool_steps = c.networks * self.pool.steps_per_network if self._reads_trained else 0
         stages = (
             Stage(name="pool", num_steps=pool_steps, lr=c.network_lr, final_lr_share=1.0, averaged=False),
@@ -144,15 +146,6 @@ class Generative(Method):
             Stage(name="label", num_steps=c.label_steps, lr=c.label_lr),
         )
         return tuple(stage for stage in stages if stage.num_steps)
-
-    def _check_frozen_set(self) -> None:
-        """That the frozen set can be matched: it has codes of its own, and as many as the terms need."""
-        self.frozen_objective.check_samples(self.ipc, where="method generative: frozen_losses")
-        if self.frozen_objective.terms and self.ipc > self._num_codes:
-            raise SpecError(
-                f"a frozen set of {self.ipc} images per class, of which {self._num_codes} are codes",
-                where="method generative: frozen_steps, frozen_weight", expected=f"IPC 1 to {self._num_codes}",
-            )  # fmt: skip
 
     @property
     def _reads_trained(self) -> bool:

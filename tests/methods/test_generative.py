@@ -646,7 +646,6 @@ def test_more_kept_networks_than_memory_has_room_for_are_refused(options: dict[s
         ({"frozen_losses": [{"name": "mean"}], "frozen_steps": 1}, 1, "frozen_losses: 'mean' of 1 sample"),
         ({"frozen_losses": [{"name": "intra-class"}], "frozen_steps": 1}, 1, "'intra-class' of 1 sample"),
         ({"losses": [{"name": "inter-class"}], "classes_per_step": 1, "steps": 1}, 2, "'inter-class' is 0 whatever"),
-        ({"frozen_steps": 1}, 5, "a frozen set of 5 images per class, of which 4 are codes"),
     ],
 )
 def test_a_term_that_cannot_be_had_is_refused_before_anything_is_trained(
@@ -670,6 +669,13 @@ def test_networks_that_nobody_asks_are_not_trained(options: dict[str, Any], trai
 def test_a_law_without_new_samples_is_refused(latent: Choice) -> None:
     recipe = load_recipe("digits/generative-16kb", overrides=("artifact.ipc=1",))
     with pytest.raises(SpecError, match="which has no new samples to match; expected codebook, mixture or normal"):
+        condensation.plan(msgspec.structs.replace(recipe, latent=latent))
+
+
+def test_of_a_frozen_set_larger_than_the_codebook_the_codes_must_be_enough() -> None:
+    recipe = frozen(frozen_losses=[{"name": "mean"}], frozen_steps=1)
+    latent = Choice(name="codebook", options={**recipe.latent.options, "codes": 1, "neighbours": 0})
+    with pytest.raises(SpecError, match="frozen_losses: 'mean' of 1 sample"):
         condensation.plan(msgspec.structs.replace(recipe, latent=latent))
 
 
