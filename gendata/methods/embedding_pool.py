@@ -11,7 +11,6 @@ from gendata.methods.bounds import check_kept
 from gendata.methods.draws import keyed_seed
 from gendata.networks import build_network, count_parameters
 from gendata.networks.classifier import Classifier
-from gendata.networks.outline import outline
 from gendata.spec import SampleSpec
 
 PoolKind: TypeAlias = Literal["random", "trained", "interpolated"]
@@ -63,9 +62,9 @@ class EmbeddingPool(nn.Module):
     @property
     def num_features(self) -> int:
         """Of every network's last block, flattened."""
-        with outline():
-            last = build_network(self.name, spec=self.spec).eval().block_outputs(torch.empty(1, *self.spec.shape))[-1]
-        return last[0].numel()
+        network = build_network(self.name, spec=self.spec, seed=0).eval()
+        with torch.no_grad():
+            return network.block_outputs(torch.zeros(1, *self.spec.shape))[-1].numel()
 
     @property
     def steps_per_network(self) -> int:

@@ -66,7 +66,6 @@ from gendata.methods.method import Method, RealData, Stage
 from gendata.methods.quantised import StepWeights
 from gendata.methods.stored_sets import EXPERTS, StoredSet, StoredSets
 from gendata.networks import build_network
-from gendata.networks.outline import outline
 from gendata.spec import SampleSpec
 
 _SMALLEST_WINDOW_PX = 16  # that four poolings leave one pixel of
@@ -578,8 +577,8 @@ def _window_size(sides: Sequence[int], share: float) -> list[int]:
 def _check_blocks(name: str, spec: SampleSpec, sides: Sequence[int]) -> None:
     """That a network tells blocks of images of that size; found now, not after its training."""
     try:
-        with outline(), torch.no_grad():
-            build_network(name, spec=spec).block_outputs(torch.empty(2, spec.channels, *sides))
+        with torch.no_grad():
+            build_network(name, spec=spec, seed=0).block_outputs(torch.zeros(2, spec.channels, *sides))
     except RuntimeError as error:
         size = " x ".join(map(str, sides))
         raise SpecError(
