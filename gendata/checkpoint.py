@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from gendata.artifact.layout import writing
 from gendata.errors import ArtifactError, IntegrityError
 from gendata.recipe import Recipe
 
 _STATE, _RECIPE, _STATS, _LOCK = "state.safetensors", "recipe.json", "stats.jsonl", "lock"
+_log = logging.getLogger(__name__)
 _MOST_THREADS = 4096  # more are no machine's, and could not be begun
 
 
@@ -43,12 +48,18 @@ class RunFolder:
     Entering it raises ArtifactError if another process holds it, or if its claim (recipe, data, versions, device) is
     another one: half of a run under one torch and half under the next would be neither's. A run that was begun with
     another number of `threads` is not refused; it goes on with those: entered, `threads` says how many.
+
+    Args:
+        is_first: whether this is the process that holds it for all of a distributed run.
     """
 
-    def __init__(self, path: Path, *, recipe: Recipe, claim: dict[str, str], threads: int) -> None:
+    def __init__(
+        self, path: Path, *, recipe: Recipe, claim: dict[str, str], threads: int, is_first: bool = True
+    ) -> None:
         from filelock import FileLock
 
         self.path, self._recipe, self._told, self.threads = path, recipe, claim, threads
+        self._is_first, self._is_whole = is_first, True
         self._lock = FileLock(path / _LOCK)
 
     def __enter__(self) -> RunFolder:
@@ -61,7 +72,7 @@ class RunFolder:
             ) from None  # fmt: skip
         if not os.access(self.path, os.W_OK):
             raise ArtifactError("cannot be written", where=str(self.path), remedy="Name another folder: --out DIR.")
-        if int(os.environ.get("RANK", "0")) == 0:
+        if self._is_first:
             self._acquire()
             try:
                 self._claim()
@@ -74,12 +85,23 @@ class RunFolder:
         self._lock.release()
 
     def save(self, *, stage: int, step: int, tensors: dict[str, Tensor]) -> None:
-        """Replaces the checkpoint; a kill at any moment leaves the old one or the new one."""
+        """Replaces the checkpoint; a kill at any moment leaves the old one or the new one.
+
+        Raises:
+            ArtifactError: there is no room; the old one stays.
+        """
         progress = Progress(stage, step, self._stats_bytes())
         on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         temporary = self.path / f"{_STATE}.part"
-        save_file(on_host, temporary, {"progress": msgspec.json.encode(progress).decode()})
-        _replace(temporary, self.path / _STATE)
+        try:
+            save_file(on_host, temporary, {"progress": msgspec.json.encode(progress).decode()})
+            _replace(temporary, self.path / _STATE)
+        except (OSError, SafetensorError) as error:
+            temporary.unlink(missing_ok=True)
+            raise ArtifactError(
+                f"the checkpoint cannot be written: {getattr(error, 'strerror', None) or error}", where=str(self.path),
+                remedy="Make room there; the same command then goes on from the last one.",
+            ) from None  # fmt: skip
 
     def load(self) -> Saved | None:
         """The last checkpoint; None: there is none. Statistics from after it are dropped.
@@ -103,13 +125,24 @@ class RunFolder:
         return Saved(progress.stage, progress.step, tensors)
 
     def write_stats(self, line: dict[str, Any]) -> None:
-        """Appends a line to stats.jsonl."""
-        with (self.path / _STATS).open("a") as file:
+        """Appends a line to stats.jsonl, if there is room."""
+        with self._dispensable(), (self.path / _STATS).open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     def write_picture(self, name: str, png: bytes) -> None:
-        """Keeps a picture of how things stand."""
-        (self.path / name).write_bytes(png)
+        """Keeps a picture of how things stand, if there is room."""
+        with self._dispensable():
+            (self.path / name).write_bytes(png)
+
+    @contextmanager
+    def _dispensable(self) -> Iterator[None]:
+        """What cannot be written is told once, and missed: the run goes on without it."""
+        try:
+            yield
+        except OSError as error:
+            if self._is_whole:
+                _log.warning("%s: statistics or pictures cannot be written: %s", self.path, error.strerror)
+            self._is_whole = False
 
     def forget(self) -> None:
         """Drops the checkpoint once the artifact stands; statistics and pictures stay to be looked at."""
@@ -130,8 +163,9 @@ class RunFolder:
         if not path.is_file():
             temporary = path.with_suffix(".part")
             told = self._told | {"threads": self.threads, "recipe": msgspec.to_builtins(self._recipe.portable())}
-            temporary.write_text(json.dumps(told, indent=1))
-            _replace(temporary, path)
+            with writing(path):
+                temporary.write_text(json.dumps(told, indent=1))
+                _replace(temporary, path)
         found = self._begun(path)
         for what, wanted in self._told.items():
             if found.get(what) != wanted:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gendata.errors import RecipeError, unknown_name
 from gendata.recipe import ArtifactPlan, Choice, Recipe, override_choice, override_recipe
@@ -15,6 +16,7 @@ from gendata.spec import SampleSpec
 if TYPE_CHECKING:
     from gendata.sources.source import Source
 
+_MAX_IPC = 10**6
 _MIN_BYTES = 8_000
 _STORAGE = "int4"
 _WIDTHS = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320)
@@ -35,6 +37,13 @@ _LOSSES_OF_HARD = [  # without cross-entropy, which draws samples to what networ
     {"name": "inter-class", "weight": 0.1},
 ]
 _NEARLY = 0.75  # likeness from which an unknown name is taken for a mistyped one
+
+
+class Proposal(NamedTuple):
+    """A recipe and its source, which has read what the recipe follows from."""
+
+    recipe: Recipe
+    source: Source
 
 
 def propose_recipe(
@@ -61,9 +70,23 @@ def propose_recipe(
         RecipeError: no such folder, an override is not acceptable, or no generator fits the budget.
         UnknownNameError: no such data set, but one of nearly that name.
     """
+    return propose(data_set, max_bytes=max_bytes, ipc=ipc, overrides=overrides, data_root=data_root).recipe
+
+
+def propose(
+    data_set: str | Path,
+    *,
+    max_bytes: int | None = None,
+    ipc: int = 10,
+    overrides: tuple[str, ...] = (),
+    data_root: Path | None = None,
+) -> Proposal:
+    """`propose_recipe`, with the source that it has opened."""
     from gendata.sources.balance import hold_out
     from gendata.sources.source import open_source
 
+    if not 1 <= ipc <= _MAX_IPC:
+        raise RecipeError(f"ipc is {ipc}", expected=f"1 to {_MAX_IPC}")
     choice = override_choice(_source_of(str(data_set)), overrides, field="source")
     source = open_source(choice, data_root=data_root)
     spec = source.spec
@@ -85,7 +108,7 @@ def propose_recipe(
     recipe = override_recipe(proposed, overrides)
     if max_bytes is not None and overrides and recipe.method.name == "generative":
         _check_budget(recipe, spec, max_bytes)
-    return recipe
+    return Proposal(recipe, source)
 
 
 def _check_budget(recipe: Recipe, spec: SampleSpec, max_bytes: int) -> None:
@@ -118,19 +141,29 @@ def named_source(data_set: str | Path, *, resize: int | None = None, data_root: 
 
 
 def _source_of(data_set: str) -> Choice:
+    from gendata.sources.folder import holds_images
+
     path = Path(data_set).expanduser()
-    if path.is_dir():
-        kind = "huggingface" if any(path.rglob("*.parquet")) else "folder"
+    if not data_set:
+        raise RecipeError("no data set is named", remedy="Name a folder (. is this one), or a data set.")
+    if os.path.isdir(path):  # also of a name that is too long for any
+        kind = "folder" if holds_images(path) or not _holds_parquet(path) else "huggingface"
         # Absolute: a folder of the same name in $GENDATA_DATA must not take the place of the one that was named.
         return Choice(name=kind, options={"path": str(path.resolve())})
     if data_set in SOURCES.names():
         return Choice(name=data_set)
     if path.is_absolute() or data_set.startswith((".", "~")) or data_set.count("/") > 1:
-        what = "is a file" if path.is_file() else "no such folder"
+        what = "is a file" if os.path.isfile(path) else "no such folder"
         raise RecipeError(what, where=data_set, remedy="Name a folder with one subfolder per class.")
     if difflib.get_close_matches(data_set, SOURCES.names(), n=1, cutoff=_NEARLY):
         raise unknown_name("data set", data_set, SOURCES.names())  # on the Hub, names have an owner: "owner/name"
     return Choice(name="huggingface", options={"dataset": data_set})
+
+
+def _holds_parquet(folder: Path) -> bool:
+    """Outside of hidden folders, where caches lie."""
+    found = (path.relative_to(folder) for path in folder.rglob("*.parquet"))
+    return any(not any(part.startswith(".") for part in path.parts) for path in found)
 
 
 def _depth(spec: SampleSpec) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -178,7 +179,7 @@ def recipe_path(name_or_file: str | Path) -> Path:
     """
     path = Path(name_or_file)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
+        if not os.path.isfile(path):  # also of a name that is too long for any
             raise RecipeError("no such file", where=str(path), remedy="List the shipped ones: gendata recipe list")
         return path
     name = str(name_or_file)

@@ -553,3 +553,49 @@ def test_an_interrupted_run_says_that_the_same_command_goes_on(tmp_path: Path) -
     assert run.returncode == 130
     assert told == "Interrupted. What trains goes on when the same command is given again.\n"
     assert (tmp_path / "out.run").is_dir()
+
+
+def test_own_data_are_decoded_once(
+    command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gendata.sources import images
+
+    opened, whole = [], images._open
+    monkeypatch.setattr(images, "_open", lambda file: opened.append(file) or whole(file))
+    shown = command("condense", flowers, "--out", tmp_path / "out", "--dry-run")
+    assert shown.code == 0 and "classes         2: rose, tulip" in shown.out
+    assert len(opened) == len(set(opened)) == 24
+
+
+def test_a_table_of_a_cache_beside_images_does_not_make_them_parquet(flowers: Path) -> None:
+    from gendata.proposal import propose_recipe
+
+    (flowers / ".cache").mkdir()
+    (flowers / ".cache" / "m.parquet").write_bytes(b"PAR1")
+    (flowers / "rose" / "labels.parquet").write_bytes(b"PAR1")
+    assert propose_recipe(flowers).source.name == "folder"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("condense", "", "--out", "x", "--dry-run"), "no data set is named"),
+        (("condense", "/" + "n" * 300, "--out", "x", "--dry-run"), "no such folder"),
+        (("condense", "digits", "--out", "n" * 300, "--dry-run"), "a name of 300 bytes"),
+        (("condense", "digits", "--out", "x", "--ipc", "2000000"), "less than or equal to 1000000"),
+        (("recipe", "show", "n" * 300 + ".yaml"), "no such file"),
+        (("recipe", "copy", "digits/dm", "/proc/x.yaml"), "cannot be written"),
+        (("recipe", "copy", "digits/dm", "n" * 300 + ".yaml"), "cannot be written"),
+        (("recipe", "run", "digits/dm", "--out", "x", "--set", "evaluation.protocol=foo/v9", "--dry-run"), "foo/v9"),
+    ],
+)
+def test_whatever_is_named_ends_in_no_traceback(command: Command, arguments: tuple[str, ...], told: str) -> None:
+    shown = command(*arguments)
+    assert shown.code == 2
+    assert told in shown.err and "Traceback" not in shown.err
+
+
+def test_sizes_are_read_in_gigabytes_too() -> None:
+    from gendata.cli.printing import parse_bytes
+
+    assert (parse_bytes("1GB"), parse_bytes("0.5 GiB")) == (10**9, 2**29)

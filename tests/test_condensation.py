@@ -1,19 +1,23 @@
 """Condensation: one command, the same bytes, whatever happens on the way."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from gendata import condensation
+from gendata.checkpoint import RunFolder
 from gendata.condensation import stage_training
 from gendata.errors import ArtifactError, IntegrityError, RecipeError, SourceError
-from gendata.recipe import Choice
+from gendata.recipe import Choice, load_recipe
 from gendata.sources.balance import hold_out
 from gendata.sources.source import open_source
 from gendata.spec import SampleSpec
@@ -279,7 +283,8 @@ overrides = (*{TINY!r}, "method.options.network=convnet1-w8-bn", "method.options
              "method.options.hardness=4", "method.options.steps=2")
 job = Job(load_recipe({RECIPE!r}, overrides=overrides).resolved(), data_root=None)
 assert job.accelerator.num_processes == 2
-with RunFolder(Path(sys.argv[1]), recipe=job.recipe, claim=job.claim(), threads=1) as folder:
+first = job.accelerator.is_main_process
+with RunFolder(Path(sys.argv[1]), recipe=job.recipe, claim=job.claim(), threads=1, is_first=first) as folder:
     job.run(folder, None)
 of_method = {{name: t for name, t in named_tensors(job.method, prefix="method").items() if ".pool." not in name}}
 print(hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in of_method.values())).hexdigest())
@@ -338,3 +343,66 @@ def test_the_folder_one_stands_in_is_not_replaced(out):
     for ask in (condensation.condense, condensation.plan):
         with pytest.raises(ArtifactError, match="is no name of a folder to be made"):
             ask("digits/random-real", out=out)
+
+
+@pytest.fixture
+def own_images(tmp_path):
+    """Overrides that read a folder of two classes, 64 x 64 pixels."""
+    for number in range(6):
+        for name in ("a", "b"):
+            path = tmp_path / "images" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 64), (40 * number, 0, 0)).save(path)
+    return (*TINY, "source.name=folder", f"source.options={{path: {tmp_path / 'images'}}}")
+
+
+def test_a_frozen_set_beyond_what_an_artifact_may_hold_is_refused_before_the_run(own_images):
+    with pytest.raises(ArtifactError, match=r"artifact: the frozen set would take 24576000000 bytes, expected at most"):
+        condensation.plan(RECIPE, overrides=(*own_images, "artifact.ipc=1000000"))
+
+
+def test_a_run_does_not_begin_among_the_images_it_reads(own_images, tmp_path):
+    inside = tmp_path / "images" / "condensed"
+    with pytest.raises(ArtifactError, match="lies among the images that are condensed"):
+        condensation.plan(RECIPE, out=inside, overrides=own_images)
+    with pytest.raises(ArtifactError, match="lies among the images that are condensed"):
+        condensation.condense(RECIPE, out=inside, overrides=own_images)
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["a", "b"]
+    condensation.plan(RECIPE, out=tmp_path / "images-condensed", overrides=own_images)
+
+
+def test_a_process_that_calls_itself_another_rank_holds_the_run_folder_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    claim = {"recipe digest": "a"}
+    recipe = load_recipe(RECIPE).resolved()
+    with RunFolder(tmp_path / "x.run", recipe=recipe, claim=claim, threads=1):
+        pass
+    with pytest.raises(ArtifactError, match="holds the state of another recipe digest"):
+        RunFolder(tmp_path / "x.run", recipe=recipe, claim={"recipe digest": "b"}, threads=1).__enter__()
+
+
+def test_on_a_full_disk_the_last_checkpoint_stays_and_the_remedy_is_told(tmp_path, caplog):
+    """No file may grow beyond some bytes, as on a full disk."""
+    state = {"x": torch.ones(100_000)}
+    recipe = load_recipe(RECIPE).resolved()
+    with RunFolder(tmp_path / "x.run", recipe=recipe, claim={}, threads=1) as folder:
+        folder.save(stage=0, step=1, tensors={"x": torch.zeros(3)})
+        with no_file_above(20_000):
+            with pytest.raises(
+                ArtifactError, match=r"the checkpoint cannot be written: .*\n *Make room there; the same"
+            ):
+                folder.save(stage=0, step=2, tensors=state)
+            folder.write_picture("a.png", bytes(100_000))
+            folder.write_picture("b.png", bytes(100_000))
+        assert caplog.text.count("statistics or pictures cannot be written") == 1
+        assert folder.load().step == 1
+
+
+@contextmanager
+def no_file_above(num_bytes):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -355,6 +355,14 @@ def _label_faults(manifest: Manifest) -> Iterator[str]:
         yield f"soft labels of the frozen set would take {num_bytes} bytes, expected at most {MAX_FROZEN_BYTES}"
 
 
+def size_faults(spec: SampleSpec, *, ipc: int, micro_batch: int, value_bytes: int) -> Iterator[str]:
+    """What samples would take too much room of, at so many bytes a number."""
+    for name, count in (("the frozen set", ipc * spec.num_classes), ("a micro-batch", micro_batch)):
+        num_bytes = count * spec.num_pixels * value_bytes
+        if num_bytes > MAX_FROZEN_BYTES:
+            yield f"{name} would take {num_bytes} bytes, expected at most {MAX_FROZEN_BYTES}"
+
+
 def _sampling_faults(manifest: Manifest) -> Iterator[str]:
     frozen, micro_batch = manifest.frozen, manifest.sampling.micro_batch
     value_bytes = 1 if manifest.sampling.dtype == "uint8" else 4
@@ -364,10 +372,7 @@ def _sampling_faults(manifest: Manifest) -> Iterator[str]:
         yield f"frozen.seed is {frozen.seed}, expected 0 to 2**63 - 1"
     if not 1 <= micro_batch <= MAX_MICRO_BATCH:
         yield f"sampling.micro_batch is {micro_batch}, expected 1 to {MAX_MICRO_BATCH}"
-    for name, count in (("the frozen set", manifest.num_frozen), ("a micro-batch", micro_batch)):
-        num_bytes = count * manifest.spec.num_pixels * value_bytes
-        if num_bytes > MAX_FROZEN_BYTES:
-            yield f"{name} would take {num_bytes} bytes, expected at most {MAX_FROZEN_BYTES}"
+    yield from size_faults(manifest.spec, ipc=frozen.ipc, micro_batch=micro_batch, value_bytes=value_bytes)
     if not 1 <= manifest.latent.dim <= 1 << 20:
         yield f"latent.dim is {manifest.latent.dim}, expected 1 to {1 << 20}"
     if manifest.latent.rng != RNG:

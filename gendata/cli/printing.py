@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gendata.evaluation.report import Report
 
 
+_NAMED_CLASSES = 10
 _PICKED = ", picked on test data"
 
 
@@ -38,6 +39,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
             "latent": _choice_text(recipe.latent),
             "ipc": recipe.artifact.ipc,
         }
+        names = [*plan.classes[:_NAMED_CLASSES], *(["..."] if len(plan.classes) > _NAMED_CLASSES else [])]
+        facts["classes"] = f"{len(plan.classes)}: {', '.join(names)}"
         stages = [f"{name}: {steps} steps" for name, steps in facts.pop("stages")]
         print_facts({**facts, **chosen, "stages": stages or "none"})
         typer.echo("Nothing was made: --dry-run.")
@@ -216,7 +219,7 @@ def yaml_text(recipe: Recipe) -> str:
     return text
 
 
-_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 
 
 def parse_bytes(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +32,7 @@ from gendata.cli.printing import (
     yaml_text,
 )
 from gendata.errors import GendataError, RecipeError
-from gendata.recipe import SWEEPS, list_recipes, load_recipe, read_fields, recipe_path
+from gendata.recipe import SWEEPS, Recipe, list_recipes, load_recipe, read_fields, recipe_path
 from gendata.sweeping.sweep import Sweep, list_sweeps, load_sweep, read_sweep
 
 if TYPE_CHECKING:
@@ -105,12 +106,15 @@ def _recipe_copy(
       gendata recipe copy digits/generative-demo mine.yaml
       gendata recipe copy fashion-mnist/generative-cpu recipes/fm.yaml
     """
+    from gendata.artifact.layout import writing
+
     path = recipe_path(name)
-    if to.exists():
+    if os.path.exists(to):  # False of a name that is too long for any
         raise RecipeError("exists already", where=str(to), remedy="Name another file, or remove this one.")
     if to.suffix not in (".yaml", ".yml") or not to.parent.is_dir():
         raise RecipeError(f"cannot be written: {to}", expected="a .yaml file in an existing folder")
-    shutil.copyfile(path, to)
+    with writing(to):
+        shutil.copyfile(path, to)
     typer.echo(f"{clean(str(to))}: change it, then: gendata recipe run {clean(str(to))} --out DIR")
 
 
@@ -151,7 +155,16 @@ def _digest(name: str) -> str:
     is_file = name.endswith((".yaml", ".yml")) and Path(name).is_file()
     if "base" in read_fields(Path(name)) if is_file else name.startswith(SWEEPS):
         return load_sweep(name).digest()
-    return load_recipe(name).resolved(where=name).digest()
+    recipe = load_recipe(name).resolved(where=name)
+    _check_protocol(recipe)
+    return recipe.digest()
+
+
+def _check_protocol(recipe: Recipe) -> None:
+    """Raises UnknownNameError if the recipe's result could not be evaluated as the recipe says."""
+    from gendata.evaluation.protocols import members_of
+
+    members_of(recipe.evaluation.protocol)
 
 
 @recipe_app.command("run")
@@ -174,6 +187,7 @@ def _recipe_run(
     from gendata.progress_bars import condensation_bar
 
     changes = tuple(overrides or ())
+    _check_protocol(load_recipe(name, overrides=changes))
     if dry_run:
         print_plan(plan(name, out=out, overrides=changes, data_root=data), as_json=as_json)
         return
@@ -210,7 +224,7 @@ def _recipe_sweep(
     A sweep file:
       summary: Images per class
       base: digits/random-real          # a shipped recipe, or a YAML file beside this one
-      overrides: [evaluation.runs=1]    # of every cell
+      overrides: [artifact.ipc=5]       # of every cell
       variants:                         # name: overrides; may be left out
         raw: []
         herded: [method.name=herding]
@@ -287,7 +301,7 @@ def condense_command(
             "--bytes", metavar="SIZE", help="Largest artifact: 1MB; default: as IPC raw images, at least 8kB."
         ),
     ] = None,
-    ipc: Annotated[int, typer.Option("--ipc", min=1, help="Images per class of the frozen set.")] = 10,
+    ipc: Annotated[int, typer.Option("--ipc", min=1, max=10**6, help="Images per class of the frozen set.")] = 10,
     resize: ResizeOption = None,
     overrides: SetOption = None,
     dry_run: DryRunOption = False,
@@ -303,14 +317,14 @@ def condense_command(
     """
     from gendata.condensation import condense, plan
     from gendata.progress_bars import condensation_bar
-    from gendata.proposal import propose_recipe
+    from gendata.proposal import propose
 
     budget = None if max_bytes is None else parse_bytes(max_bytes)
     changes = (*([] if resize is None else [f"source.options.resize={resize}"]), *(overrides or ()))
-    recipe = propose_recipe(data_set, max_bytes=budget, ipc=ipc, overrides=changes, data_root=data)
+    recipe, source = propose(data_set, max_bytes=budget, ipc=ipc, overrides=changes, data_root=data)
     if dry_run:
-        print_plan(plan(recipe, out=out, data_root=data), as_json=as_json)
+        print_plan(plan(recipe, out=out, data_root=data, source=source), as_json=as_json)
         return
     with condensation_bar() as bar:
-        artifact = condense(recipe, out=out, data_root=data, on_progress=bar)
+        artifact = condense(recipe, out=out, data_root=data, source=source, on_progress=bar)
     print_made(artifact, data=recipe.source.options.get("path") or data, as_json=as_json)

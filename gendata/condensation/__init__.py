@@ -9,6 +9,7 @@ summed in no fixed order: a run there is repeatable in what it draws, not to the
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ from gendata.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from gendata.artifact.artifact import CondensedArtifact
+    from gendata.sources.source import Source
+
+_LONGEST_NAME = 200  # bytes; most file systems take 255, and DIR.run and temporary names are longer
 
 __all__ = ["Plan", "Progress", "ProgressHook", "condense", "plan"]
 
@@ -30,6 +34,7 @@ class Plan:
     """What a condensation would do (`dry_run`)."""
 
     recipe: Recipe  # resolved
+    classes: tuple[str, ...]  # in the order of their labels
     num_train: int
     num_validation: int  # held out of train, for choices
     num_test: int  # the source's own, or held out by it
@@ -45,6 +50,7 @@ def condense(
     overrides: tuple[str, ...] = (),
     data_root: str | Path | None = None,
     on_progress: ProgressHook | None = None,
+    source: Source | None = None,
 ) -> CondensedArtifact:
     """Makes the artifact that `recipe` describes, or goes on making it.
 
@@ -54,6 +60,7 @@ def condense(
         overrides: "method.options.steps=500", applied to a recipe that is read from its name or file.
         data_root: where local copies of the source are looked for; None: $GENDATA_DATA.
         on_progress: called after every step.
+        source: the recipe's, where it is open already.
 
     Returns:
         The opened artifact. If `out` already holds what this resolved recipe makes, nothing is changed.
@@ -69,12 +76,16 @@ def condense(
     out = Path(out)
     _check_name(out)
     made = _made(out)
-    job = Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
+    job = _job(_resolved(recipe, overrides), out, data_root, source)
     if made:
         _check_same(job, made, where=str(out))
         return made
     run = RunFolder(
-        out.with_name(out.name + ".run"), recipe=job.recipe, claim=job.claim(), threads=torch.get_num_threads()
+        out.with_name(out.name + ".run"),
+        recipe=job.recipe,
+        claim=job.claim(),
+        threads=torch.get_num_threads(),
+        is_first=job.accelerator.is_main_process,
     )
     with run as folder, torch_threads(folder.threads):
         job.run(folder, on_progress)
@@ -87,6 +98,7 @@ def plan(
     out: str | Path | None = None,
     overrides: tuple[str, ...] = (),
     data_root: str | Path | None = None,
+    source: Source | None = None,
 ) -> Plan:
     """What `condense` would do, without doing it: opens the source, builds everything, takes no step.
 
@@ -96,11 +108,12 @@ def plan(
     if out is not None:
         _check_name(Path(out))
     made = _made(Path(out)) if out is not None else None
-    job = Job(_resolved(recipe, overrides), data_root=Path(data_root) if data_root else None)
+    job = _job(_resolved(recipe, overrides), Path(out) if out is not None else None, data_root, source)
     if made:
         _check_same(job, made, where=str(out))
     return Plan(
         recipe=job.recipe,
+        classes=job.source.spec.classes,
         num_train=len(job.method.real.y),
         num_validation=job.num_validation,
         num_test=len(job.source.split("test").y),
@@ -110,12 +123,31 @@ def plan(
     )
 
 
+def _job(recipe: Recipe, out: Path | None, data_root: str | Path | None, source: Source | None) -> Job:
+    """Raises ArtifactError if the run would lie among the images that it reads."""
+    from gendata.sources.source import open_source
+
+    root = Path(data_root) if data_root else None
+    source = source or open_source(recipe.source, data_root=root)
+    if out is not None and source.reads(out):
+        raise ArtifactError(
+            "lies among the images that are condensed, and would be read as one of their classes", where=str(out),
+            expected="a folder elsewhere", remedy="Name one beside that of the images: --out DIR.",
+        )  # fmt: skip
+    return Job(recipe, data_root=root, source=source)
+
+
 def _check_name(out: Path) -> None:
     """Raises ArtifactError unless a folder of that name can appear: the one somebody stands in would be replaced."""
     if out.name in ("", ".."):
         raise ArtifactError(
             "is no name of a folder to be made", where=str(out), expected="a new name", remedy="Take one: --out mine."
         )
+    if len(os.fsencode(out.name)) > _LONGEST_NAME:
+        raise ArtifactError(
+            f"a name of {len(os.fsencode(out.name))} bytes", where=str(out), expected=f"at most {_LONGEST_NAME}",
+            remedy="Take a shorter one: --out mine.",
+        )  # fmt: skip
 
 
 def _made(out: Path) -> CondensedArtifact | None:
@@ -123,7 +155,7 @@ def _made(out: Path) -> CondensedArtifact | None:
     from gendata.artifact.artifact import open_artifact
     from gendata.artifact.layout import MANIFEST
 
-    if not out.exists() or _is_empty(out):
+    if not os.path.exists(out) or _is_empty(out):
         return None
     if out.is_dir() and not (out / MANIFEST).exists():
         raise ArtifactError(

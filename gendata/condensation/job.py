@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gendata.condensation.stage_training import StageTraining
+from gendata.errors import ArtifactError
 from gendata.registry import GENERATORS, LATENTS, METHODS
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 class Job:
     """One condensation: its data, method and loop."""
 
-    def __init__(self, recipe: Recipe, *, data_root: Path | None) -> None:
+    def __init__(self, recipe: Recipe, *, data_root: Path | None, source: Source | None = None) -> None:
         import torch
         from accelerate import Accelerator
 
+        from gendata.artifact.manifest import size_faults
         from gendata.artifact.modules import check_noise, check_slots, check_work
         from gendata.methods.method import RealData
         from gendata.sources.balance import hold_out
@@ -33,7 +35,7 @@ class Job:
         from gendata.sources.statistics import pixel_statistics
 
         self.recipe = recipe
-        self.source: Source = open_source(recipe.source, data_root=data_root)
+        self.source: Source = source or open_source(recipe.source, data_root=data_root)
         spec = self.source.spec
         self.accelerator = Accelerator()  # for its device and its processes; precision is the recipe's
         device = self.accelerator.device
@@ -56,6 +58,13 @@ class Job:
         ).to(device)
         self.method.storage, self.method.ipc = recipe.artifact.storage, recipe.artifact.ipc
         self.method.latent_storage = recipe.artifact.latent_storage or recipe.artifact.storage
+        for fault in size_faults(
+            spec,
+            ipc=recipe.artifact.ipc,
+            micro_batch=recipe.artifact.micro_batch,
+            value_bytes=4 if self.method.space else 1,
+        ):
+            raise ArtifactError(fault, where="artifact", remedy="Lower ipc, micro_batch or the size of images.")
         if recipe.precision == "bf16":  # its convolutions are several times faster this way on a CPU with AMX
             _to_channels_last(generator)
 

@@ -48,6 +48,7 @@ def hold_out(
     seed: int = 0,
     purpose: str = "validation",
     classes: Sequence[str] = (),
+    least: int = 1,
 ) -> tuple[Split, Split]:
     """Parts a split, class-balanced and seeded, into (what remains, what is held out), both in the split's order.
 
@@ -56,14 +57,15 @@ def hold_out(
     Args:
         per_class: held-out samples per class; None: a tenth of the smallest class, 1 to 500.
         classes: their names, for messages.
+        least: samples that a class must keep.
 
     Raises:
-        SourceError: a class would keep no sample.
+        SourceError: a class would keep fewer.
     """
     counts = torch.bincount(split.y).numpy()
     if per_class is None:
         per_class = max(1, min(_MAX_VALIDATION_PER_CLASS, int(counts.min()) // 10))
-    _check_counts(counts, per_class + 1, remedy="Add images to that class, or leave it out.", classes=classes)
+    _check_counts(counts, per_class + least, remedy="Add images to that class, or leave it out.", classes=classes)
     held = np.zeros(len(split.y), dtype=bool)
     held[balanced_indices(split.y, per_class=per_class, seed=seed, purpose=purpose)] = True
     return _rows(split, ~held), _rows(split, held)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 from gendata.errors import SourceError
-from gendata.sources.decoded import DecodedSource, EncodedImage, choose_test
+from gendata.sources.decoded import DecodedSource, EncodedImage
 from gendata.sources.images import ImageOptions
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+)
+_TRAIN = ("train", "training")
+_HELD = ("test", "testing", "validation", "valid", "val")  # what we test on: the first of these
+_log = logging.getLogger(__name__)
 
 
 class Config(ImageOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,8 +31,8 @@ class ImageFolder(DecodedSource):
     """Reads <path>/train/<class>/* and <path>/test/<class>/* (or validation, valid, val), or <path>/<class>/* alone.
 
     Without a test folder a fifth of the smallest class is held out of each class of train, seeded. Classes are sorted
-    as people count: "2" before "10". Files that are no images by their suffix, and names with a leading dot, are passed
-    over.
+    as people count: "2" before "10". Names with a leading dot are passed over, and files that are no images by their
+    suffix, which is told. "Train" and "training" mean train too; a folder of images that is called so is a class.
     """
 
     Config = Config
@@ -33,7 +40,8 @@ class ImageFolder(DecodedSource):
 
     @property
     def test_origin(self) -> str | None:
-        return choose_test(self._subfolders) if self._has_splits else None
+        held = {name.lower(): name for name in reversed(self._subfolders)} if self._train else {}
+        return next((held[name] for name in _HELD if name in held), None)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -43,34 +51,52 @@ class ImageFolder(DecodedSource):
         names = tuple(_subfolders(folder))
         if not names:
             raise SourceError("holds no class folders", where=str(folder), expected="one folder of images per class")
-        if set(names) <= {"test", "validation", "valid", "val"}:
+        if {name.lower() for name in names} <= {*_HELD}:
             raise SourceError(
                 f"holds {', '.join(names)} but no train", where=str(folder), expected="train/<class>/*.png"
             )
+        for name in names:
+            if not self._train and (splits := _split_names(folder / name)):
+                raise SourceError(
+                    f"holds {', '.join(splits)}: it is a data set, not a class", where=str(folder / name),
+                    expected="one folder of images per class", remedy=f"Name {folder / name} itself.",
+                )  # fmt: skip
         return names
+
+    def reads(self, path: Path) -> bool:
+        folders = {self._split_folder(name).resolve() for name in ("train", "test")}
+        return any(path.resolve().is_relative_to(folder) for folder in folders)
 
     @cached_property
     def _subfolders(self) -> list[str]:
         return _subfolders(self.folder)
 
-    @property
-    def _has_splits(self) -> bool:
-        return "train" in self._subfolders
+    @cached_property
+    def _train(self) -> str | None:
+        """The folder of the train split; None: classes lie in the folder itself."""
+        called = [name for name in self._subfolders if name.lower() in _TRAIN]
+        nothing_else = {name.lower() for name in self._subfolders} <= {*_TRAIN, *_HELD}
+        return next((name for name in called if nothing_else or _subfolders(self.folder / name)), None)
 
     def _split_folder(self, name: str) -> Path:
-        if not self._has_splits:
+        if self._train is None:
             return self.folder
-        return self.folder / ("train" if name == "train" else self.test_origin or "")
+        return self.folder / (self._train if name == "train" else self.test_origin or "")
 
     def _images(self, name: str) -> Iterable[EncodedImage]:
-        folder = self._split_folder(name)
+        folder, others = self._split_folder(name), Counter[str]()
         self._check_classes(folder)
         for label, class_name in enumerate(self.classes):
-            files = _image_files(folder / class_name)
-            if not files:
+            files = _shown_files(folder / class_name)
+            images = [file for file in files if file.suffix.lower() in _SUFFIXES]
+            others.update(file.suffix.lower() for file in files if file.suffix.lower() not in _SUFFIXES)
+            if not images:
                 raise SourceError("holds no images", where=str(folder / class_name), expected="files such as *.png")
-            for file in files:
+            for file in images:
                 yield EncodedImage(file, label, file.relative_to(self.folder).as_posix())
+        if others:
+            told = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in others.most_common(5))
+            _log.warning("%s: files that are not read: %s", folder, told)
 
     def _check_classes(self, folder: Path) -> None:
         found = set(_subfolders(folder))
@@ -93,10 +119,26 @@ def _subfolders(folder: Path) -> list[str]:
     return sorted(names, key=_natural)
 
 
-def _image_files(folder: Path) -> list[Path]:
-    files = (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
-    shown = (f for f in files if not any(part.startswith(".") for part in f.relative_to(folder).parts))
-    return sorted(shown, key=lambda file: _natural(file.relative_to(folder).as_posix()))
+def holds_images(folder: Path) -> bool:
+    """Whether some folder in it does, by their suffixes."""
+    files = (file for entry in folder.iterdir() if entry.is_dir() for file in entry.rglob("*"))
+    return any(file.suffix.lower() in _SUFFIXES and _is_shown(file, folder) for file in files)
+
+
+def _split_names(folder: Path) -> list[str]:
+    """Folders in it that are called as splits are, if one of them is train and none is called otherwise."""
+    names = _subfolders(folder)
+    called = {name.lower() for name in names}
+    return names if called & {*_TRAIN} and called <= {*_TRAIN, *_HELD} else []
+
+
+def _shown_files(folder: Path) -> list[Path]:
+    files = (file for file in folder.rglob("*") if _is_shown(file, folder) and file.is_file())
+    return sorted(files, key=lambda file: _natural(file.relative_to(folder).as_posix()))
+
+
+def _is_shown(path: Path, folder: Path) -> bool:
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _natural(text: str) -> tuple[list[tuple[int, str]], str]:

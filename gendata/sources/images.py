@@ -23,6 +23,7 @@ _MAX_FILE_BYTES = 64 * 2**20  # of one encoded image
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _MAX_SIDE = 4096
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
+_DEEP_BITS = 16
 _NAMED_FAULTS = 10  # unreadable files that the message lists
 
 _ORIENTATION = 0x0112  # of EXIF
@@ -45,10 +46,19 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resize: int | tuple[int, int] | None = None  # pixels: side, or (height, width); None: all files have one size
     resize_mode: Literal["crop", "stretch", "pad"] = "crop"  # of files of another aspect; pad is black
     channels: int | None = None  # 1 grey, 3 RGB; None: 1 if every train file is grey, else 3
+    # Grey behind transparent pixels, 0 to 255. Unset, and not written: transparency is dropped, and files that are
+    # drawn in it alone are refused.
+    background: int | msgspec.UnsetType = msgspec.UNSET
+    # That 16-bit files use, 9 to 16. Unset, and not written: all 16; if no file uses the uppermost they are refused.
+    bits: int | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.channels not in (None, 1, 3):
             raise ValueError(f"channels must be 1 or 3, got {self.channels}")
+        if self.background is not msgspec.UNSET and not 0 <= self.background <= 255:
+            raise ValueError(f"background must be 0 to 255, got {self.background}")
+        if self.bits is not msgspec.UNSET and not 9 <= self.bits <= _DEEP_BITS:
+            raise ValueError(f"bits must be 9 to {_DEEP_BITS}, got {self.bits}")
         if self.size and not all(1 <= side <= _MAX_SIDE for side in self.size):
             raise ValueError(f"resize must be 1 to {_MAX_SIDE} pixels, got {self.resize}")
 
@@ -73,6 +83,7 @@ class ImageStack:
         self._first = ""
         self._count, self._any_colour = 0, False
         self._faults: list[str] = []
+        self._largest = -1  # value of 16-bit images; none: there were none
 
     def add(self, file: bytes | Path, *, name: str) -> None:
         """Decodes one image; one that cannot be read is remembered for `finish`.
@@ -82,8 +93,13 @@ class ImageStack:
         """
         try:
             image = _open(file)
-            pixels = _planes(_resized(image, self._options), channels=self._channels or 3)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if image.mode.startswith("I;16"):
+                self._largest = max(self._largest, int(np.asarray(image).max()))
+            image = _on_background(image, self._options.background)
+            pixels = _planes(_resized(image, self._options), channels=self._channels or 3, bits=self._bits)
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders end in any: a damaged TIFF in a TypeError
             self._faults.append(f"{name} ({_reason(error)})")
             return
         self._any_colour |= image.mode not in _GREY_MODES
@@ -100,10 +116,20 @@ class ImageStack:
         """
         if self._faults:
             raise self._unreadable()
+        if 0 <= self._largest < 2 ** (_DEEP_BITS - 1) and self._options.bits is msgspec.UNSET:
+            raise SourceError(
+                f"no value of its 16-bit images is above {self._largest}: they may use fewer bits", where=self._where,
+                expected="values up to 65535",
+                remedy=f"Say how many: --set source.options.bits={_bits_of(self._largest)}, or 16.",
+            )  # fmt: skip
         if self._shape is None:
             raise SourceError("holds no image", where=self._where, expected="at least one per class")
         x = np.frombuffer(self._pixels, dtype=np.uint8).reshape(self._count, *self._shape)
         return x if self._channels or self._any_colour else x[:, :1].copy()
+
+    @property
+    def _bits(self) -> int:
+        return _DEEP_BITS if self._options.bits is msgspec.UNSET else self._options.bits
 
     def _check_shape(self, shape: tuple[int, ...], name: str) -> None:
         channels, height, width = shape
@@ -159,10 +185,42 @@ def _read(path: Path) -> bytes:
         return file.read(_MAX_FILE_BYTES + 1)
 
 
-def _planes(image: Image.Image, *, channels: int) -> NDArray[np.uint8]:
-    """(C, H, W); transparency is dropped, 16-bit grey keeps its upper byte."""
+def _bits_of(largest: int) -> int:
+    """That a 16-bit file is likely to use: what cameras and scanners have, 10, 12 or 14, if it fits."""
+    return next((bits for bits in (10, 12, 14) if largest < 2**bits), _DEEP_BITS)
+
+
+def _on_background(image: Image.Image, grey: int | msgspec.UnsetType) -> Image.Image:
+    """The image before a grey of that value; unset: as it is, if something can be seen without its transparency.
+
+    Raises:
+        ValueError: nothing can.
+    """
+    is_opaque = "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "La", "RGBa")
+    if is_opaque or image.mode.startswith("I"):
+        return image
+    drawn = image.convert("RGBA")
+    if grey is not msgspec.UNSET:
+        behind = Image.new("RGBA", drawn.size, (grey, grey, grey, 255))
+        return Image.alpha_composite(behind, drawn).convert("L" if image.mode in _GREY_MODES else "RGB")
+    pixels = np.asarray(drawn).reshape(-1, 4)
+    *colours, alpha = (pixels.max(0) > pixels.min(0)).tolist()
+    if alpha and not any(colours):
+        raise ValueError("drawn in its transparency alone: set source.options.background=255, or 0")
+    return image
+
+
+def _planes(image: Image.Image, *, channels: int, bits: int = _DEEP_BITS) -> NDArray[np.uint8]:
+    """(C, H, W); transparency is dropped, 16-bit grey keeps the upper byte of the bits that it uses.
+
+    Raises:
+        ValueError: a value needs more of them.
+    """
     if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        deep = np.asarray(image) >> (bits - 8)
+        if deep.max() > 255:
+            raise ValueError(f"a value of more than {bits} bits")
+        image = Image.fromarray(deep.astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(f"mode {image.mode}: its value range is not known")
     if "transparency" in image.info:

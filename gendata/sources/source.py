@@ -94,6 +94,10 @@ class Source:
             self._load(name)
         return self._splits[name]
 
+    def reads(self, path: Path) -> bool:
+        """Whether images would be looked for at `path` too."""
+        return False
+
     def facts(self) -> SourceFacts:
         """What the manifest says about the data; holds no path of this machine."""
         return SourceFacts(
@@ -124,8 +128,8 @@ class Source:
         whole = self._checked("train")
         per_class = self._test_per_class(torch.bincount(whole.y).tolist())
         self._splits["train"], self._splits["test"] = hold_out(
-            whole, per_class=per_class, purpose="test", classes=self.spec.classes
-        )
+            whole, per_class=per_class, purpose="test", classes=self.spec.classes, least=2
+        )  # of those two, one is held out for choices
         told = _log.warning if per_class < _FEW_TO_TEST_ON else _log.info
         told("%s has no test split: %d images per class of train are held out as test", self.name, per_class)
 

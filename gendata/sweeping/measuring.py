@@ -35,8 +35,7 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
     Raises:
         GendataError: it cannot be condensed or scored.
     """
-    digest = cell.recipe.digest()
-    folder = place.out / "artifacts" / digest[:16]
+    folder = place.out / "artifacts" / cell.made[:16]
     _warm_up()
     on_cpu = not torch.accelerator.is_available()
     is_new = not folder.exists() and not folder.with_name(f"{folder.name}.run").exists()
@@ -56,7 +55,7 @@ def measure_cell(cell: Cell, place: Workplace) -> CellResult:
     evaluated = time.monotonic()
     spread, gap = achieved(artifact, source, folder=place.out / "onlookers")
     result = CellResult(
-        recipe_digest=digest,
+        recipe_digest=cell.recipe.digest(),
         artifact_id=artifact.artifact_id,
         artifact_bytes=artifact.artifact_bytes,
         spread=spread,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import as_completed
@@ -22,6 +23,8 @@ from gendata.sweeping.plot import plot_png, require_plots
 from gendata.sweeping.result import CellResult, kept
 from gendata.sweeping.sweep import Cell, Sweep, SweepFile
 from gendata.sweeping.table import Line, lines_of, markdown
+
+_log = logging.getLogger(__name__)
 
 RESULTS, TABLE, PLOT = "results.json", "table.md", "plot.png"
 CellHook = Callable[[Cell, "CellResult | GendataError", float], None]  # cell, its result or fault, minutes since start
@@ -123,11 +126,12 @@ def _run(
                 cell = futures[future]
                 try:
                     found[cell.key] = told = result_of(future)
-                except GendataError as error:
+                except Exception as error:
                     if isinstance(future.exception(), BrokenProcessPool):
                         raise  # no other cell would survive either
-                    failed[cell.label] = str(error)
-                    on_cell(cell, error, (time.monotonic() - begun) / 60)
+                    failure = _told(error, cell)
+                    failed[cell.label] = str(failure)
+                    on_cell(cell, failure, (time.monotonic() - begun) / 60)
                     continue
                 _write(sweep, out, command, found, failed)
                 on_cell(cell, told, (time.monotonic() - begun) / 60)
@@ -135,6 +139,14 @@ def _run(
     if with_plot and results.table:
         replace_file(out / PLOT, plot_png(sweep, results.table))
     return results
+
+
+def _told(error: Exception, cell: Cell) -> GendataError:
+    """What a cell ended with; of what is nobody's input the traceback too, for whoever mends it."""
+    if isinstance(error, GendataError):
+        return error
+    _log.error("%s ended with an unexpected error", cell.label, exc_info=error)
+    return GendataError(f"{type(error).__name__}: {error}", where=cell.label)
 
 
 def _check_data(sweep: Sweep, found: Mapping[str, CellResult], data_root: Path | None, *, where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +58,7 @@ class SweepFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
             raise ValueError(f"seeds must be a number above 0 or different seeds from 0, got {self.seeds}")
+        _check_paths(itertools.chain(self.overrides, *self.variants.values(), self.grid))
         if empty := [path for path, values in self.grid.items() if not values]:
             raise ValueError(f"grid: {empty[0]} has no value")
         if self.compare_with is not None and self.compare_with not in self.variants:
@@ -78,7 +79,12 @@ class Cell:
     settings: Mapping[str, Any]  # of the grid: path -> value
     seed: int
     recipe: Recipe  # resolved
-    key: str  # of what decides its result: the recipe's digest and the evaluation
+    key: str  # of what decides its result: what is made, and the evaluation
+
+    @property
+    def made(self) -> str:
+        """sha256 of what decides the artifact: the recipe, and the path of its data, which its digest leaves out."""
+        return _made(self.recipe)
 
     @property
     def label(self) -> str:
@@ -178,8 +184,22 @@ def _cell(file: SweepFile, base: str | Path, variant: str, settings: dict[str, A
         raise RecipeError(fault.what, where=place, expected=fault.expected, remedy=fault.remedy) from None
     # What was measured with the base says nothing about a variant of it.
     recipe = msgspec.structs.replace(recipe, summary=f"{file.base}: {label}", reference=())
-    key = sha256_of({"recipe": recipe.digest(), "evaluation": msgspec.to_builtins(file.evaluation)})
+    key = sha256_of({"recipe": _made(recipe), "evaluation": msgspec.to_builtins(file.evaluation)})
     return Cell(variant=variant, settings=settings, seed=seed, recipe=recipe, key=key)
+
+
+def _made(recipe: Recipe) -> str:
+    path = recipe.source.options.get("path")
+    return recipe.digest() if path is None else sha256_of({"recipe": recipe.digest(), "path": path})
+
+
+def _check_paths(overrides: Iterable[str]) -> None:
+    """Raises ValueError for what a sweep sets by itself, so that it would have no effect."""
+    for override in overrides:
+        path = override.partition("=")[0].strip()
+        if path == "seed" or path.partition(".")[0] == "evaluation":
+            kept = "seeds" if path == "seed" else "evaluation"
+            raise ValueError(f"{path} has no effect in overrides, variants and grid: the sweep's own {kept!r} says it")
 
 
 def _yaml(value: Any) -> str:

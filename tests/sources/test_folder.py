@@ -110,7 +110,7 @@ def test_the_resize_modes_treat_another_aspect_as_they_say(tmp_path: Path) -> No
     stripes = np.zeros((4, 12), dtype=np.uint8)
     stripes[:, 4:8] = 200  # dark, bright, dark
     for name in ("a", "b"):
-        for i in range(2):
+        for i in range(3):
             (tmp_path / name).mkdir(exist_ok=True)
             Image.fromarray(stripes).save(tmp_path / name / f"{i}.png")
 
@@ -147,7 +147,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
 
 
 def test_sixteen_bit_grey_keeps_its_upper_byte_and_transparency_is_dropped(tmp_path: Path) -> None:
-    _fill(tmp_path, classes=("a", "b"), per_class=2)
+    _fill(tmp_path, classes=("a", "b"), per_class=3)
     Image.fromarray(np.full((4, 6), 0x8034, dtype=np.uint16)).save(tmp_path / "a" / "0.png")
     Image.new("LA", (6, 4), (77, 0)).save(tmp_path / "a" / "1.png")
     x = torch.cat([_open(tmp_path).split(name).x for name in ("train", "test")])
@@ -212,7 +212,7 @@ def test_without_any_folder_the_option_is_named(monkeypatch: pytest.MonkeyPatch)
         (["train/a/0.png", "test/b/0.png"], r"class folders \['b'\] are not in train"),
         (["train/a/0.png", "train/b/0.png", "test/a/0.png"], r"class folders \['b'\] are missing"),
         (["train/a/0.png", "train/b/notes.txt", "test/a/0.png", "test/b/0.png"], "holds no images"),
-        (["a/0.png", "b/0.png"], "has 1 images; expected at least 2"),
+        (["a/0.png", "b/0.png"], "has 1 images; expected at least 3"),
     ],
 )
 def test_a_wrong_layout_says_what_is_missing(tmp_path: Path, present: list[str], message: str) -> None:
@@ -245,4 +245,49 @@ def test_a_class_folder_that_is_not_called_in_utf_8_is_refused(tmp_path: Path) -
     _fill(tmp_path / "train", classes=("cat", os.fsdecode(b"caf\xe9")))
     _fill(tmp_path / "test", classes=("cat", os.fsdecode(b"caf\xe9")))
     with pytest.raises(SourceError, match=r"caf.*expected a name in UTF-8"):
+        _open(tmp_path).split("train")
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("training", "testing"), ("TRAIN", "Val")])
+def test_splits_are_found_however_they_are_written(tmp_path: Path, train: str, test: str) -> None:
+    _fill(tmp_path / train)
+    _fill(tmp_path / test, per_class=2)
+    source = _open(tmp_path)
+    assert source.spec.classes == ("cat", "dog")
+    assert (len(source.split("train").y), len(source.split("test").y)) == (10, 4)
+    assert source.facts().tested_on == test
+
+
+def test_a_data_set_one_level_below_is_named_not_condensed_as_a_class(tmp_path: Path) -> None:
+    _fill(tmp_path / "archive" / "train")
+    _fill(tmp_path / "archive" / "test")
+    with pytest.raises(SourceError, match=r"archive: holds test, train: it is a data set.*\n *Name .*archive itself"):
+        _ = _open(tmp_path).spec
+
+
+def test_trains_are_a_class_where_their_folder_holds_images(tmp_path: Path) -> None:
+    _fill(tmp_path, classes=("bus", "train"))
+    assert _open(tmp_path).spec.classes == ("bus", "train")
+
+
+def test_train_without_class_folders_is_no_class(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        _write(tmp_path / split / "0.png", 1)
+    with pytest.raises(SourceError, match="train: holds no class folders"):
+        _ = _open(tmp_path).spec
+
+
+def test_files_with_other_suffixes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _fill(tmp_path)
+    for name in ("a.heic", "b.heic", "c", ".hidden"):
+        (tmp_path / "cat" / name).write_bytes(b"x")
+    Image.new("L", (6, 4), 7).save(tmp_path / "cat" / "d.jfif", "JPEG")
+    source = _open(tmp_path)
+    assert len(source.split("train").y) + len(source.split("test").y) == 11
+    assert "files that are not read: 2 .heic, 1 without a suffix" in caplog.text
+
+
+def test_two_images_of_a_class_are_too_few_and_three_are_asked_for(tmp_path: Path) -> None:
+    _fill(tmp_path, per_class=2)
+    with pytest.raises(SourceError, match="class 'cat' has 2 images; expected at least 3"):
         _open(tmp_path).split("train")

@@ -178,7 +178,7 @@ def test_a_row_may_name_a_file_of_the_data_set_but_no_other(tmp_path: Path) -> N
 
 
 def test_sizes_that_differ_ask_for_resize(tmp_path: Path) -> None:
-    rows = _rows([0, 1, 0, 1])
+    rows = _rows([0, 1, 0, 1, 0, 1])
     rows["image"][2] = _png(7, size=(9, 5))
     _write(tmp_path / "d", "train", rows)
     with pytest.raises(SourceError, match="row 2 has 5 x 9 pixels, row 0 has 4 x 4"):

@@ -83,3 +83,69 @@ def test_odd_metadata_beside_an_orientation_are_no_fault_of_the_pixels(tag: int,
     stack = _stack()
     stack.add(file.getvalue(), name="x")
     assert stack.finish().shape == (1, 3, 6, 4)
+
+
+def _png(pixels: np.ndarray, mode: str | None = None) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels, mode).save(file, "PNG")
+    return file.getvalue()
+
+
+def _drawn_in_transparency() -> bytes:
+    """A black square on nothing."""
+    pixels = np.zeros((4, 4, 4), dtype=np.uint8)
+    pixels[1:3, 1:3, 3] = 255
+    return _png(pixels)
+
+
+def test_what_is_drawn_in_transparency_alone_asks_for_a_background() -> None:
+    stack = _stack()
+    stack.add(_drawn_in_transparency(), name="icon.png")
+    with pytest.raises(SourceError, match=r"icon\.png \(drawn in its transparency alone: set .*background=255"):
+        stack.finish()
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_a_background_lies_behind_what_is_transparent(grey: int) -> None:
+    stack = ImageStack(ImageOptions(background=grey), channels=1, where="test")
+    stack.add(_drawn_in_transparency(), name="icon.png")
+    stack.add(_png(np.full((4, 4), 90, dtype=np.uint8)), name="opaque.png")
+    icon, opaque = stack.finish()[:, 0]
+    assert (icon[0] == grey).all() and (icon[1:3, 1:3] == 0).all()
+    assert (opaque == 90).all()
+
+
+@pytest.mark.parametrize(
+    ("bits", "largest", "told"), [(10, 1023, 10), (12, 4095, 12), (14, 5000, 14), (15, 2**15 - 1, 16)]
+)
+def test_deep_images_that_leave_bits_unused_ask_how_many_they_use(bits: int, largest: int, told: int) -> None:
+    ramp = np.linspace(0, largest, 16).astype(np.uint16).reshape(4, 4)
+    stack = ImageStack(ImageOptions(), channels=None, where="test")
+    stack.add(_png(ramp), name="x")
+    with pytest.raises(SourceError, match=rf"is above {largest}.*\n.*source.options.bits={told}, or 16"):
+        stack.finish()
+    declared = ImageStack(ImageOptions(bits=bits), channels=None, where="test")
+    declared.add(_png(ramp), name="x")
+    assert (declared.finish() == ramp >> (bits - 8)).all()
+    too_few = ImageStack(ImageOptions(bits=9), channels=None, where="test")
+    too_few.add(_png(ramp), name="x")
+    with pytest.raises(SourceError, match=r"x \(a value of more than 9 bits\)"):
+        too_few.finish()
+
+
+def test_one_deep_image_of_a_split_with_a_high_value_shows_that_all_bits_are_used() -> None:
+    stack = ImageStack(ImageOptions(), channels=None, where="test")
+    for value in (300, 0x8034):
+        stack.add(_png(np.full((4, 4), value, dtype=np.uint16)), name="x")
+    assert stack.finish()[:, 0, 0, 0].tolist() == [1, 0x80]
+
+
+def test_a_decoder_that_ends_in_an_error_of_its_own_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(image: Image.Image) -> None:
+        raise TypeError("'float' object cannot be interpreted as an integer")  # as of a damaged TIFF
+
+    monkeypatch.setattr(Image.Image, "convert", lambda image, mode: fail(image))
+    stack = _stack()
+    stack.add(_encoded("TIFF"), name="damaged.tif")
+    with pytest.raises(SourceError, match=r"damaged\.tif \('float' object"):
+        stack.finish()

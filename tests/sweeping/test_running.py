@@ -118,3 +118,22 @@ def test_a_folder_that_cannot_be_written_is_refused(file: Path, command: Command
     (tmp_path / "taken").write_text("")
     shown = command("recipe", "sweep", file, "--out", tmp_path / "taken" / "out", "--no-plot")
     assert (shown.code, "cannot be written" in shown.err) == (2, True)
+
+
+def test_an_unexpected_error_ends_its_cell_and_no_other(
+    file: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures import Future
+
+    from gendata.sweeping import running
+
+    def broken(future: Future[Any]) -> Any:
+        future.result()
+        raise TypeError("nobody thought of this")
+
+    monkeypatch.setattr(running, "result_of", broken)
+    text = TEXT.replace("many:", "# many:")
+    (tmp_path / "s.yaml").write_text(text)
+    shown = command("recipe", "sweep", tmp_path / "s.yaml", "--out", tmp_path / "out", "--no-plot", "--json")
+    assert shown.code == 2
+    assert "TypeError: nobody thought of this" in json.loads(shown.out)["failed"]["one, seed 0"]

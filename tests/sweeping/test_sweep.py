@@ -116,3 +116,29 @@ def test_a_sweep_that_is_not_there_is_named_with_its_neighbours() -> None:
         load_sweep("sweeps/loses")
     with pytest.raises(RecipeError, match="no such file"):
         load_sweep("nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (TEXT.replace("artifact.micro_batch=8", "evaluation.runs=1"), "evaluation.runs has no effect"),
+        (TEXT.replace("[artifact.ipc=1,", "[seed=3, artifact.ipc=1,"), "the sweep's own 'seeds' says it"),
+        (
+            TEXT.replace("{artifact.storage: [f32, int8]}", "{evaluation.protocol: [quick/v1]}"),
+            "evaluation.protocol has no",
+        ),
+    ],
+)
+def test_what_the_sweep_itself_sets_is_refused_elsewhere(tmp_path: Path, text: str, told: str) -> None:
+    assert told in fault(tmp_path, text)
+
+
+def test_cells_of_several_data_folders_are_several(tmp_path: Path) -> None:
+    folders = TEXT.replace("{artifact.storage: [f32, int8]}", "{source.options.path: [one, other]}")
+    (tmp_path / "base.yaml").write_text(
+        "summary: Own images\nsource: {name: folder}\nlatent: {name: slot, options: {slots: 1}}\n"
+        "generator: {name: pixel-bank, options: {slots: 1}}\nmethod: {name: random-real}\nartifact: {ipc: 1}\n"
+    )
+    cells = load_sweep(write(tmp_path, folders.replace("digits/random-real", "base.yaml"))).cells
+    assert len({cell.key for cell in cells}) == len({cell.made for cell in cells}) == len(cells) == 8
+    assert len({cell.recipe.digest() for cell in cells}) == 4, "a recipe's digest leaves the path out"
