@@ -83,6 +83,7 @@ class ImageStack:
         self._first = ""
         self._count, self._any_colour = 0, False
         self._faults: list[str] = []
+        self._unseen: list[str] = []  # drawn in their transparency alone
         self._largest = -1  # value of 16-bit images; none: there were none
 
     def add(self, file: bytes | Path, *, name: str) -> None:
@@ -96,6 +97,8 @@ class ImageStack:
             if image.mode.startswith("I;16"):
                 self._largest = max(self._largest, int(np.asarray(image).max()))
             image = _on_background(image, self._options.background)
+            if _is_drawn_in_transparency(image):
+                self._unseen.append(name)
             pixels = _planes(_resized(image, self._options), channels=self._channels or 3, bits=self._bits)
         except MemoryError:
             raise
@@ -116,6 +119,12 @@ class ImageStack:
         """
         if self._faults:
             raise self._unreadable()
+        if self._unseen:
+            raise SourceError(
+                f"{len(self._unseen)} images are drawn in their transparency alone, {self._unseen[0]} among them",
+                where=self._where, expected="images that can be seen without it",
+                remedy="Say what lies behind them: --set source.options.background=255, or 0.",
+            )  # fmt: skip
         if 0 <= self._largest < 2 ** (_DEEP_BITS - 1) and self._options.bits is msgspec.UNSET:
             raise SourceError(
                 f"no value of its 16-bit images is above {self._largest}: they may use fewer bits", where=self._where,
@@ -190,24 +199,27 @@ def _bits_of(largest: int) -> int:
     return next((bits for bits in (10, 12, 14) if largest < 2**bits), _DEEP_BITS)
 
 
-def _on_background(image: Image.Image, grey: int | msgspec.UnsetType) -> Image.Image:
-    """The image before a grey of that value; unset: as it is, if something can be seen without its transparency.
+def _is_opaque(image: Image.Image) -> bool:
+    is_plain = "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "La", "RGBa")
+    return is_plain or image.mode.startswith("I")
 
-    Raises:
-        ValueError: nothing can.
-    """
-    is_opaque = "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "La", "RGBa")
-    if is_opaque or image.mode.startswith("I"):
+
+def _on_background(image: Image.Image, grey: int | msgspec.UnsetType) -> Image.Image:
+    """The image before a grey of that value; unset: as it is."""
+    if grey is msgspec.UNSET or _is_opaque(image):
         return image
-    drawn = image.convert("RGBA")
-    if grey is not msgspec.UNSET:
-        behind = Image.new("RGBA", drawn.size, (grey, grey, grey, 255))
-        return Image.alpha_composite(behind, drawn).convert("L" if image.mode in _GREY_MODES else "RGB")
-    pixels = np.asarray(drawn).reshape(-1, 4)
-    *colours, alpha = (pixels.max(0) > pixels.min(0)).tolist()
-    if alpha and not any(colours):
-        raise ValueError("drawn in its transparency alone: set source.options.background=255, or 0")
-    return image
+    behind = Image.new("RGBA", image.size, (grey, grey, grey, 255))
+    seen = Image.alpha_composite(behind, image.convert("RGBA"))
+    return seen.convert("L" if image.mode in _GREY_MODES else "RGB")
+
+
+def _is_drawn_in_transparency(image: Image.Image) -> bool:
+    """Whether its colour is one, and what is drawn is drawn by where that shows."""
+    if _is_opaque(image):
+        return False
+    pixels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
+    *colours, transparency = (pixels.max(0) > pixels.min(0)).tolist()
+    return bool(transparency) and not any(colours)
 
 
 def _planes(image: Image.Image, *, channels: int, bits: int = _DEEP_BITS) -> NDArray[np.uint8]:

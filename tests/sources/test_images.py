@@ -101,7 +101,7 @@ def _drawn_in_transparency() -> bytes:
 def test_what_is_drawn_in_transparency_alone_asks_for_a_background() -> None:
     stack = _stack()
     stack.add(_drawn_in_transparency(), name="icon.png")
-    with pytest.raises(SourceError, match=r"icon\.png \(drawn in its transparency alone: set .*background=255"):
+    with pytest.raises(SourceError, match=r"1 images are drawn .*, icon\.png among them.*\n.*background=255, or 0"):
         stack.finish()
 
 
