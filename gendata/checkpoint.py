@@ -100,7 +100,7 @@ class RunFolder:
             temporary.unlink(missing_ok=True)
             raise ArtifactError(
                 f"the checkpoint cannot be written: {getattr(error, 'strerror', None) or error}", where=str(self.path),
-                remedy="Make room there; the same command then goes on from the last one.",
+                remedy="Where there is no room, make some; the same command then goes on from the last one.",
             ) from None  # fmt: skip
 
     def load(self) -> Saved | None:

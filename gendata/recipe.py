@@ -270,6 +270,8 @@ def _parse_yaml(text: str, *, where: str) -> Any:
     """Plain values, lists and mappings of one YAML document; whatever else YAML offers is refused."""
     import yaml
 
+    if "\ufeff" in text[1:]:  # of which libyaml and the parser in Python make different texts
+        raise RecipeError("a byte order mark within", where=where, expected="none, or one at the beginning")
     try:
         _check_events(text, where=where)
         _check_keys(yaml.compose(text, Loader=_loader()), where=where)

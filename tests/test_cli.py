@@ -576,6 +576,18 @@ def test_a_table_of_a_cache_beside_images_does_not_make_them_parquet(flowers: Pa
     assert propose_recipe(flowers).source.name == "folder"
 
 
+def test_a_figure_beside_parquet_does_not_make_it_a_folder_of_images(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from gendata.proposal import _source_of
+
+    for name in ("data/train-00000-of-00001.parquet", "assets/figure.png"):
+        (tmp_path / name).parent.mkdir()
+    (tmp_path / "data" / "train-00000-of-00001.parquet").write_bytes(b"PAR1")
+    Image.new("L", (4, 4)).save(tmp_path / "assets" / "figure.png")
+    assert _source_of(str(tmp_path)).name == "huggingface"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -586,6 +598,10 @@ def test_a_table_of_a_cache_beside_images_does_not_make_them_parquet(flowers: Pa
         (("recipe", "show", "n" * 300 + ".yaml"), "no such file"),
         (("recipe", "copy", "digits/dm", "/proc/x.yaml"), "cannot be written"),
         (("recipe", "copy", "digits/dm", "n" * 300 + ".yaml"), "cannot be written"),
+        (("recipe", "copy", "digits/dm", "n" * 300 + "/x.yaml"), "cannot be written"),
+        (("recipe", "validate", "n" * 300 + ".yaml"), "no such file"),
+        (("recipe", "sweep", "n" * 300 + ".yaml"), "no such file"),
+        (("condense", "n" * 300 + "/" + "n" * 300, "--out", "x", "--dry-run"), "no such folder"),
         (("recipe", "run", "digits/dm", "--out", "x", "--set", "evaluation.protocol=foo/v9", "--dry-run"), "foo/v9"),
     ],
 )

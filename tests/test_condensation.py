@@ -369,6 +369,29 @@ def test_a_run_does_not_begin_among_the_images_it_reads(own_images, tmp_path):
         condensation.condense(RECIPE, out=inside, overrides=own_images)
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["a", "b"]
     condensation.plan(RECIPE, out=tmp_path / "images-condensed", overrides=own_images)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images" / "c").symlink_to(tmp_path / "elsewhere")
+    assert open_source(Choice(name="folder", options={"path": str(tmp_path / "images")})).reads(
+        tmp_path / "elsewhere/x"
+    )
+
+
+def test_a_run_may_lie_beside_the_splits_of_its_images(own_images, tmp_path):
+    (tmp_path / "images").rename(tmp_path / "train")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "train").rename(tmp_path / "images" / "train")
+    condensation.plan(RECIPE, out=tmp_path / "images" / "runs", overrides=own_images)
+    with pytest.raises(ArtifactError, match="lies among the images"):
+        condensation.plan(RECIPE, out=tmp_path / "images" / "train" / "x", overrides=own_images)
+
+
+def test_the_state_of_other_stages_is_not_taken_up(tmp_path):
+    """A checkpoint counts stages; where some fall away, its number means another one."""
+    kill_at_once(tmp_path / "out")
+    told = tmp_path / "out.run" / "recipe.json"
+    told.write_text(told.read_text().replace("pool 6, ", ""))
+    with pytest.raises(ArtifactError, match="holds the state of another list of stages"):
+        condense(tmp_path / "out")
 
 
 def test_a_process_that_calls_itself_another_rank_holds_the_run_folder_too(tmp_path, monkeypatch):
@@ -389,7 +412,7 @@ def test_on_a_full_disk_the_last_checkpoint_stays_and_the_remedy_is_told(tmp_pat
         folder.save(stage=0, step=1, tensors={"x": torch.zeros(3)})
         with no_file_above(20_000):
             with pytest.raises(
-                ArtifactError, match=r"the checkpoint cannot be written: .*\n *Make room there; the same"
+                ArtifactError, match=r"the checkpoint cannot be written: .*\n *Where there is no room, make some"
             ):
                 folder.save(stage=0, step=2, tensors=state)
             folder.write_picture("a.png", bytes(100_000))

@@ -154,6 +154,7 @@ def test_an_entry_that_no_name_tells_apart_is_refused(path: str, message: str) -
         ("seed: " + "9" * 5000 + "\n", "holds a value that YAML cannot read"),
         ("1: 2\n", "the key 1 is a int; expected text"),
         ("seed: " + "[" * 5000 + "\n", "nest"),
+        ("seed: \ufeff1\n", "a byte order mark within"),
         ("seed: [\n", "is not YAML"),
         ("---\nsummary: a second document\n", "is not YAML"),
     ],

@@ -111,7 +111,7 @@ def _recipe_copy(
     path = recipe_path(name)
     if os.path.exists(to):  # False of a name that is too long for any
         raise RecipeError("exists already", where=str(to), remedy="Name another file, or remove this one.")
-    if to.suffix not in (".yaml", ".yml") or not to.parent.is_dir():
+    if to.suffix not in (".yaml", ".yml") or not os.path.isdir(to.parent):
         raise RecipeError(f"cannot be written: {to}", expected="a .yaml file in an existing folder")
     with writing(to):
         shutil.copyfile(path, to)
@@ -152,7 +152,7 @@ def _recipe_validate(
 
 
 def _digest(name: str) -> str:
-    is_file = name.endswith((".yaml", ".yml")) and Path(name).is_file()
+    is_file = name.endswith((".yaml", ".yml")) and os.path.isfile(name)
     if "base" in read_fields(Path(name)) if is_file else name.startswith(SWEEPS):
         return load_sweep(name).digest()
     recipe = load_recipe(name).resolved(where=name)

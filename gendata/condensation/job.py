@@ -81,6 +81,7 @@ class Job:
             "gendata version": gendata.__version__,
             "torch version": str(torch.__version__),
             "device": f"{self.accelerator.device.type} x {processes}",
+            "list of stages": ", ".join(f"{stage.name} {stage.num_steps}" for stage in self.method.stages()),
         }
 
     def run(self, folder: RunFolder, on_progress: ProgressHook | None) -> None:

@@ -117,7 +117,7 @@ class Generative(Method):
                 num_classes, code_dim = real.spec.num_classes, law.dim - law.num_noise
                 self.head = LabelHead(config.label_head, num_classes=num_classes, code_dim=code_dim)
         if matched or frozen_too:
-            _check_terms(config, real, (self.objective, self.frozen_objective))
+            _check_terms(config, real, {"losses": self.objective, "frozen_losses": self.frozen_objective})
         self._dsa = Dsa(strategy=config.augmentation)
         self.stored_sets = StoredSets(config, real=real, augment=self._dsa, seed=seed)
         self._draws = ClassDraws(real.y, real.spec.num_classes)
@@ -529,7 +529,7 @@ def _check_parts(config: GenerativeConfig, generator: Generator, law: LatentLaw,
         _check_blocks(config.network, spec, seen)
 
 
-def _check_terms(config: GenerativeConfig, real: RealData, objectives: Sequence[Objective]) -> None:
+def _check_terms(config: GenerativeConfig, real: RealData, objectives: Mapping[str, Objective]) -> None:
     """That the terms can be had of what the network tells of such images, and move them; found now, not after hours.
 
     Raises:
@@ -541,13 +541,13 @@ def _check_terms(config: GenerativeConfig, real: RealData, objectives: Sequence[
     x = torch.randn(len(y), *real.spec.shape, generator=rng).requires_grad_()
     network = build_network(config.network, spec=real.spec, seed=0).requires_grad_(False).eval()
     syn, seen = (embed(network, images, y, num_classes=num_classes) for images in (x, x.detach()))
-    for objective in objectives:
+    for name, objective in objectives.items():
         terms = objective(syn, seen, rng, trained=True)
-        constant = [name for name, term in terms.items() if not term.requires_grad]
+        constant = [each for each, term in terms.items() if not term.requires_grad]
         if constant and (real.spec.num_classes > 1 or len(constant) == len(terms)):
             raise SpecError(
                 f"of one class a step {', '.join(map(repr, constant))} is 0 whatever the samples",
-                where="method generative: losses", expected="classes_per_step of 2 or more, or terms of another kind",
+                where=f"method generative: {name}", expected="classes_per_step of 2 or more, or terms of another kind",
             )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +66,8 @@ class DecodedSource(Source):
     def _read(self, name: str) -> Split:
         # The test split takes its channels from train; so train comes first.
         channels = self.config.channels if name == "train" else self.spec.channels
-        stack, labels = ImageStack(self.config, channels=channels, where=f"{self.name}: {name}"), []
+        where, labels = f"{self.name}: {name}", []
+        stack = ImageStack(self.config, channels=channels, asks=name == "train", where=where)
         for image in self._images(name):
             stack.add(image.file, name=image.name)
             labels.append(image.label)
@@ -88,7 +90,7 @@ def local_folder(path: str | None, *, data_root: Path | None, where: str) -> Pat
     candidates = [data_root / (path or "")] if data_root else []
     candidates += [Path(path).expanduser()] if path else []
     for folder in candidates:
-        if folder.is_dir():
+        if os.path.isdir(folder):  # False of a name that is too long for any
             return folder
     raise SourceError("no such folder", where=f"{where}: {candidates[-1]}", expected="a folder", remedy=remedy)
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gendata.errors import SourceError
-from gendata.sources.decoded import DecodedSource, EncodedImage
+from gendata.sources.decoded import DecodedSource, EncodedImage, choose_test
 from gendata.sources.images import ImageOptions
 
 _SUFFIXES = frozenset(
@@ -40,8 +40,10 @@ class ImageFolder(DecodedSource):
 
     @property
     def test_origin(self) -> str | None:
-        held = {name.lower(): name for name in reversed(self._subfolders)} if self._train else {}
-        return next((held[name] for name in _HELD if name in held), None)
+        if self._train is None:
+            return None
+        respelt = {name.lower(): name for name in self._subfolders if _subfolders(self.folder / name)}
+        return choose_test(self._subfolders) or next((respelt[name] for name in _HELD if name in respelt), None)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -64,8 +66,9 @@ class ImageFolder(DecodedSource):
         return names
 
     def reads(self, path: Path) -> bool:
-        folders = {self._split_folder(name).resolve() for name in ("train", "test")}
-        return any(path.resolve().is_relative_to(folder) for folder in folders)
+        splits = [self._split_folder(name) for name in ("train", *(["test"] if self.test_origin else []))]
+        folders = [*splits, *(split / name for split in splits for name in _subfolders(split))]
+        return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
     @cached_property
     def _subfolders(self) -> list[str]:
@@ -74,9 +77,13 @@ class ImageFolder(DecodedSource):
     @cached_property
     def _train(self) -> str | None:
         """The folder of the train split; None: classes lie in the folder itself."""
-        called = [name for name in self._subfolders if name.lower() in _TRAIN]
         nothing_else = {name.lower() for name in self._subfolders} <= {*_TRAIN, *_HELD}
-        return next((name for name in called if nothing_else or _subfolders(self.folder / name)), None)
+        if _TRAIN[0] in self._subfolders:
+            return _TRAIN[0] if nothing_else or _subfolders(self.folder / _TRAIN[0]) else None
+        respelt = [name for name in self._subfolders if name.lower() in _TRAIN] if nothing_else else []
+        if len(respelt) > 1:
+            raise SourceError(f"holds {' and '.join(respelt)}", where=str(self.folder), expected="one train folder")
+        return respelt[0] if respelt else None
 
     def _split_folder(self, name: str) -> Path:
         if self._train is None:
@@ -96,7 +103,8 @@ class ImageFolder(DecodedSource):
                 yield EncodedImage(file, label, file.relative_to(self.folder).as_posix())
         if others:
             told = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in others.most_common(5))
-            _log.warning("%s: files that are not read: %s", folder, told)
+            line = f"{folder}: files that are not read: {told}"
+            _log.warning("%s", line if line.isprintable() else ascii(line))  # names are a stranger's
 
     def _check_classes(self, folder: Path) -> None:
         found = set(_subfolders(folder))
@@ -120,9 +128,11 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def holds_images(folder: Path) -> bool:
-    """Whether some folder in it does, by their suffixes."""
-    files = (file for entry in folder.iterdir() if entry.is_dir() for file in entry.rglob("*"))
-    return any(file.suffix.lower() in _SUFFIXES and _is_shown(file, folder) for file in files)
+    """Whether every folder in it does, by their suffixes."""
+    inside = [folder / name for name in _subfolders(folder)]
+    return bool(inside) and all(
+        any(file.suffix.lower() in _SUFFIXES and _is_shown(file, each) for file in each.rglob("*")) for each in inside
+    )
 
 
 def _split_names(folder: Path) -> list[str]:

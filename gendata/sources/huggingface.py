@@ -225,7 +225,7 @@ def _is_local(dataset: str) -> bool:
     """Whether `datasets` takes it for a folder, or for a reader of files, which are then those of this folder."""
     from datasets import packaged_modules
 
-    return Path(dataset).exists() or dataset in getattr(packaged_modules, "_PACKAGED_DATASETS_MODULES", ())
+    return os.path.exists(dataset) or dataset in getattr(packaged_modules, "_PACKAGED_DATASETS_MODULES", ())
 
 
 def _commit(urls: dict[str, Any] | None) -> str | None:

@@ -7,7 +7,7 @@ import logging
 import struct
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 import numpy as np
@@ -49,7 +49,7 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # Grey behind transparent pixels, 0 to 255. Unset, and not written: transparency is dropped, and files that are
     # drawn in it alone are refused.
     background: int | msgspec.UnsetType = msgspec.UNSET
-    # That 16-bit files use, 9 to 16. Unset, and not written: all 16; if no file uses the uppermost they are refused.
+    # That grey 16-bit files use, 9 to 16. Unset, and not written: all; if no file uses the uppermost they are refused.
     bits: int | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
@@ -73,11 +73,12 @@ class ImageStack:
 
     Args:
         channels: 1 or 3; None: 3 while gathering, 1 at the end if every file was grey.
+        asks: whether files that may mean several things are refused: those of train, by which the others go.
         where: names the split in messages.
     """
 
-    def __init__(self, options: ImageOptions, *, channels: int | None, where: str) -> None:
-        self._options, self._channels, self._where = options, channels, where
+    def __init__(self, options: ImageOptions, *, channels: int | None, asks: bool = True, where: str) -> None:
+        self._options, self._channels, self._asks, self._where = options, channels, asks, where
         self._pixels = bytearray()
         self._shape: tuple[int, int, int] | None = None
         self._first = ""
@@ -97,7 +98,7 @@ class ImageStack:
             if image.mode.startswith("I;16"):
                 self._largest = max(self._largest, int(np.asarray(image).max()))
             image = _on_background(image, self._options.background)
-            if _is_drawn_in_transparency(image):
+            if self._asks and _is_drawn_in_transparency(image):
                 self._unseen.append(name)
             pixels = _planes(_resized(image, self._options), channels=self._channels or 3, bits=self._bits)
         except MemoryError:
@@ -119,6 +120,15 @@ class ImageStack:
         """
         if self._faults:
             raise self._unreadable()
+        if self._asks:
+            self._ask()
+        if self._shape is None:
+            raise SourceError("holds no image", where=self._where, expected="at least one per class")
+        x = np.frombuffer(self._pixels, dtype=np.uint8).reshape(self._count, *self._shape)
+        return x if self._channels or self._any_colour else x[:, :1].copy()
+
+    def _ask(self) -> None:
+        """Raises SourceError if options have to say what the files do not."""
         if self._unseen:
             raise SourceError(
                 f"{len(self._unseen)} images are drawn in their transparency alone, {self._unseen[0]} among them",
@@ -129,12 +139,8 @@ class ImageStack:
             raise SourceError(
                 f"no value of its 16-bit images is above {self._largest}: they may use fewer bits", where=self._where,
                 expected="values up to 65535",
-                remedy=f"Say how many: --set source.options.bits={_bits_of(self._largest)}, or 16.",
+                remedy="Say how many: --set source.options.bits=" + _bits_of(self._largest),
             )  # fmt: skip
-        if self._shape is None:
-            raise SourceError("holds no image", where=self._where, expected="at least one per class")
-        x = np.frombuffer(self._pixels, dtype=np.uint8).reshape(self._count, *self._shape)
-        return x if self._channels or self._any_colour else x[:, :1].copy()
 
     @property
     def _bits(self) -> int:
@@ -194,9 +200,9 @@ def _read(path: Path) -> bytes:
         return file.read(_MAX_FILE_BYTES + 1)
 
 
-def _bits_of(largest: int) -> int:
-    """That a 16-bit file is likely to use: what cameras and scanners have, 10, 12 or 14, if it fits."""
-    return next((bits for bits in (10, 12, 14) if largest < 2**bits), _DEEP_BITS)
+def _bits_of(largest: int) -> str:
+    """That 16-bit files are likely to use: what cameras and scanners have, 10, 12 or 14, if it fits."""
+    return next((f"{bits}, or {_DEEP_BITS}" for bits in (10, 12, 14) if largest < 2**bits), str(_DEEP_BITS))
 
 
 def _is_opaque(image: Image.Image) -> bool:
@@ -217,9 +223,8 @@ def _is_drawn_in_transparency(image: Image.Image) -> bool:
     """Whether its colour is one, and what is drawn is drawn by where that shows."""
     if _is_opaque(image):
         return False
-    pixels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
-    *colours, transparency = (pixels.max(0) > pixels.min(0)).tolist()
-    return bool(transparency) and not any(colours)
+    *colours, (least, most) = cast("tuple[tuple[int, int], ...]", image.convert("RGBA").getextrema())
+    return least < most and all(low == high for low, high in colours)
 
 
 def _planes(image: Image.Image, *, channels: int, bits: int = _DEEP_BITS) -> NDArray[np.uint8]:

@@ -81,6 +81,12 @@ def run_sweep(
     """
     if with_plot:
         require_plots()
+    for source in {repr(cell.recipe.source): cell.recipe.source for cell in sweep.cells}.values():
+        if open_source(source, data_root=data_root).reads(out):
+            raise ArtifactError(
+                "lies among the images that are condensed", where=str(out), expected="a folder elsewhere",
+                remedy="Name one beside that of the images: --out DIR.",
+            )  # fmt: skip
     with _held(out):
         return _run(sweep, out, command, jobs, data_root, with_plot, on_cell)
 
@@ -145,7 +151,7 @@ def _told(error: Exception, cell: Cell) -> GendataError:
     """What a cell ended with; of what is nobody's input the traceback too, for whoever mends it."""
     if isinstance(error, GendataError):
         return error
-    _log.error("%s ended with an unexpected error", cell.label, exc_info=error)
+    _log.error("%a ended with an unexpected error", cell.label, exc_info=error)
     return GendataError(f"{type(error).__name__}: {error}", where=cell.label)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,12 +80,8 @@ class Cell:
     settings: Mapping[str, Any]  # of the grid: path -> value
     seed: int
     recipe: Recipe  # resolved
+    made: str  # of what decides the artifact: the recipe's digest, and of a sweep over several folders also which
     key: str  # of what decides its result: what is made, and the evaluation
-
-    @property
-    def made(self) -> str:
-        """sha256 of what decides the artifact: the recipe, and the path of its data, which its digest leaves out."""
-        return _made(self.recipe)
 
     @property
     def label(self) -> str:
@@ -138,11 +135,13 @@ def load_sweep(name_or_file: str | Path, *, num_seeds: int | None = None) -> Swe
     if (count := len(combinations) * len(file.seed_list)) > _MAX_CELLS:
         raise RecipeError(f"{count} cells", where=str(path), expected=f"at most {_MAX_CELLS}")
     base = path.parent / file.base if file.base.endswith((".yaml", ".yml")) else file.base
-    cells = (
+    cells = [
         _cell(file, base, variant, settings, seed, where=str(path))
         for seed in file.seed_list
         for variant, settings in combinations
-    )
+    ]
+    if len({cell.recipe.source.options.get("path") for cell in cells}) > 1:
+        cells = [_of_its_folder(file, cell) for cell in cells]
     return Sweep(name=path.stem, file=file, cells=tuple(cells))
 
 
@@ -154,7 +153,7 @@ def short(path: str) -> str:
 def _path(name_or_file: str | Path) -> Path:
     path = Path(name_or_file)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
+        if not os.path.isfile(path):  # also of a name that is too long for any
             raise RecipeError("no such file", where=str(path), remedy="List the shipped ones: gendata recipe sweep")
         return path
     name = SWEEPS + str(name_or_file).removeprefix(SWEEPS)
@@ -184,13 +183,20 @@ def _cell(file: SweepFile, base: str | Path, variant: str, settings: dict[str, A
         raise RecipeError(fault.what, where=place, expected=fault.expected, remedy=fault.remedy) from None
     # What was measured with the base says nothing about a variant of it.
     recipe = msgspec.structs.replace(recipe, summary=f"{file.base}: {label}", reference=())
-    key = sha256_of({"recipe": _made(recipe), "evaluation": msgspec.to_builtins(file.evaluation)})
-    return Cell(variant=variant, settings=settings, seed=seed, recipe=recipe, key=key)
+    made = recipe.digest()
+    return Cell(
+        variant=variant, settings=settings, seed=seed, recipe=recipe, made=made, key=_key(made, file.evaluation)
+    )
 
 
-def _made(recipe: Recipe) -> str:
-    path = recipe.source.options.get("path")
-    return recipe.digest() if path is None else sha256_of({"recipe": recipe.digest(), "path": path})
+def _key(made: str, evaluation: Scoring) -> str:
+    return sha256_of({"recipe": made, "evaluation": msgspec.to_builtins(evaluation)})
+
+
+def _of_its_folder(file: SweepFile, cell: Cell) -> Cell:
+    """The cell told apart from that of another folder: a recipe's digest leaves the path out."""
+    made = sha256_of({"recipe": cell.made, "path": cell.recipe.source.options.get("path")})
+    return replace(cell, made=made, key=_key(made, file.evaluation))
 
 
 def _check_paths(overrides: Iterable[str]) -> None:

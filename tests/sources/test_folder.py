@@ -291,3 +291,43 @@ def test_two_images_of_a_class_are_too_few_and_three_are_asked_for(tmp_path: Pat
     _fill(tmp_path, per_class=2)
     with pytest.raises(SourceError, match="class 'cat' has 2 images; expected at least 3"):
         _open(tmp_path).split("train")
+
+
+def test_classes_with_subfolders_stay_classes_beside_one_called_train(tmp_path: Path) -> None:
+    for year in ("2019", "2020"):
+        _fill(tmp_path, classes=(f"Bus/{year}", f"Train/{year}"))
+    assert _open(tmp_path).spec.classes == ("Bus", "Train")
+
+
+def test_train_as_it_is_written_comes_first_and_images_without_labels_are_no_test_split(tmp_path: Path) -> None:
+    _fill(tmp_path / "train")
+    _fill(tmp_path / "Train", classes=("other",))
+    _write(tmp_path / "Test" / "0.png", 1)
+    source = _open(tmp_path)
+    assert source.spec.classes == ("cat", "dog")
+    assert len(source.split("test").y) == 2 and source.test_origin is None
+
+
+def test_two_folders_of_training_are_one_too_many(tmp_path: Path) -> None:
+    _fill(tmp_path / "Train")
+    _fill(tmp_path / "training")
+    with pytest.raises(SourceError, match="holds Train and training; expected one train folder"):
+        _ = _open(tmp_path).spec
+
+
+def test_what_files_mean_is_asked_of_train_alone(tmp_path: Path) -> None:
+    for split, value in (("train", 60_000), ("test", 20_000)):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(3):
+                image = Image.fromarray(np.full((4, 6), value, dtype=np.uint16))
+                image.save(tmp_path / split / name / f"{i}.png")
+    source = _open(tmp_path)
+    assert [int(source.split(name).x.max()) for name in ("train", "test")] == [60_000 >> 8, 20_000 >> 8]
+
+
+def test_a_strangers_suffix_does_not_steer_the_terminal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _fill(tmp_path)
+    (tmp_path / "cat" / "x.\x1b[31mred\nFAKE: ok").write_bytes(b"")
+    _ = _open(tmp_path).spec
+    assert "not read: 1 .\\x1b[31mred\\nfake: ok" in caplog.messages[0]

@@ -116,13 +116,14 @@ def test_a_background_lies_behind_what_is_transparent(grey: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bits", "largest", "told"), [(10, 1023, 10), (12, 4095, 12), (14, 5000, 14), (15, 2**15 - 1, 16)]
+    ("bits", "largest", "told"),
+    [(10, 1023, "10, or 16"), (12, 4095, "12, or 16"), (14, 5000, "14, or 16"), (15, 2**15 - 1, "16")],
 )
-def test_deep_images_that_leave_bits_unused_ask_how_many_they_use(bits: int, largest: int, told: int) -> None:
+def test_deep_images_that_leave_bits_unused_ask_how_many_they_use(bits: int, largest: int, told: str) -> None:
     ramp = np.linspace(0, largest, 16).astype(np.uint16).reshape(4, 4)
     stack = ImageStack(ImageOptions(), channels=None, where="test")
     stack.add(_png(ramp), name="x")
-    with pytest.raises(SourceError, match=rf"is above {largest}.*\n.*source.options.bits={told}, or 16"):
+    with pytest.raises(SourceError, match=rf"is above {largest}.*\n.*source.options.bits={told}$"):
         stack.finish()
     declared = ImageStack(ImageOptions(bits=bits), channels=None, where="test")
     declared.add(_png(ramp), name="x")

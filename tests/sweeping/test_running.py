@@ -137,3 +137,16 @@ def test_an_unexpected_error_ends_its_cell_and_no_other(
     shown = command("recipe", "sweep", tmp_path / "s.yaml", "--out", tmp_path / "out", "--no-plot", "--json")
     assert shown.code == 2
     assert "TypeError: nobody thought of this" in json.loads(shown.out)["failed"]["one, seed 0"]
+
+
+def test_a_sweep_does_not_begin_among_the_images_it_reads(command: Command, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("a/0.png", "a/1.png", "a/2.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / "images" / name)
+    overrides = f"overrides: [source.name=folder, 'source.options={{path: {tmp_path / 'images'}}}']\n"
+    (tmp_path / "s.yaml").write_text(TEXT + overrides)
+    shown = command("recipe", "sweep", tmp_path / "s.yaml", "--out", tmp_path / "images" / "swept", "--no-plot")
+    assert shown.code == 2 and "lies among the images" in shown.err
+    assert not (tmp_path / "images" / "swept").exists()
