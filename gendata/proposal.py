@@ -146,7 +146,7 @@ def _source_of(data_set: str) -> Choice:
     path = Path(data_set).expanduser()
     if not data_set:
         raise RecipeError("no data set is named", remedy="Name a folder (. is this one), or a data set.")
-    if os.path.isdir(path):  # also of a name that is too long for any
+    if os.path.isdir(path):  # False of a name that is too long for any
         kind = "folder" if holds_images(path) or not _holds_parquet(path) else "huggingface"
         # Absolute: a folder of the same name in $GENDATA_DATA must not take the place of the one that was named.
         return Choice(name=kind, options={"path": str(path.resolve())})
