@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gendata.errors import RecipeError, unknown_name
-from gendata.recipe import ArtifactPlan, Choice, Recipe, override_choice, override_recipe
+from gendata.recipe import MAX_IPC, ArtifactPlan, Choice, Recipe, override_choice, override_recipe
 from gendata.registry import GENERATORS, LATENTS, METHODS, SOURCES
 from gendata.spec import SampleSpec
 
 if TYPE_CHECKING:
     from gendata.sources.source import Source
 
-_MAX_IPC = 10**6
 _MIN_BYTES = 8_000
 _STORAGE = "int4"
 _WIDTHS = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320)
@@ -85,8 +84,8 @@ def propose(
     from gendata.sources.balance import hold_out
     from gendata.sources.source import open_source
 
-    if not 1 <= ipc <= _MAX_IPC:
-        raise RecipeError(f"ipc is {ipc}", expected=f"1 to {_MAX_IPC}")
+    if not 1 <= ipc <= MAX_IPC:
+        raise RecipeError(f"ipc is {ipc}", expected=f"1 to {MAX_IPC}")
     choice = override_choice(_source_of(str(data_set)), overrides, field="source")
     source = open_source(choice, data_root=data_root)
     spec = source.spec

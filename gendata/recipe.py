@@ -34,6 +34,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     options: dict[str, Any] = {}
 
 
+MAX_IPC = 10**6
+
+
 class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the artifact will declare."""
 
@@ -44,8 +47,8 @@ class ArtifactPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     micro_batch: int = 32  # images per generator call, always padded to this: keeps samples bit-equal
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ipc <= 10**6:
-            raise ValueError(f"ipc must be 1 to {10**6}, got {self.ipc}")
+        if not 1 <= self.ipc <= MAX_IPC:
+            raise ValueError(f"ipc must be 1 to {MAX_IPC}, got {self.ipc}")
         if not 1 <= self.micro_batch <= 4096:
             raise ValueError(f"micro_batch must be 1 to 4096, got {self.micro_batch}")
         if not 0 <= self.frozen_seed <= _MAX_SEED:

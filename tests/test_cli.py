@@ -615,3 +615,12 @@ def test_sizes_are_read_in_gigabytes_too() -> None:
     from gendata.cli.printing import parse_bytes
 
     assert (parse_bytes("1GB"), parse_bytes("0.5 GiB")) == (10**9, 2**29)
+
+
+@pytest.mark.parametrize("ipc", [0, 10**6 + 1])
+def test_a_library_caller_is_told_the_bounds_of_ipc(ipc: int) -> None:
+    from gendata.errors import RecipeError
+    from gendata.proposal import propose_recipe
+
+    with pytest.raises(RecipeError, match=f"ipc is {ipc}; expected 1 to 1000000"):
+        propose_recipe("digits", ipc=ipc)

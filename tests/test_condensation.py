@@ -363,9 +363,9 @@ def test_a_frozen_set_beyond_what_an_artifact_may_hold_is_refused_before_the_run
 
 def test_a_run_does_not_begin_among_the_images_it_reads(own_images, tmp_path):
     inside = tmp_path / "images" / "condensed"
-    with pytest.raises(ArtifactError, match="lies among the images that are condensed"):
+    with pytest.raises(SourceError, match="lies among the images that are condensed"):
         condensation.plan(RECIPE, out=inside, overrides=own_images)
-    with pytest.raises(ArtifactError, match="lies among the images that are condensed"):
+    with pytest.raises(SourceError, match="lies among the images that are condensed"):
         condensation.condense(RECIPE, out=inside, overrides=own_images)
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["a", "b"]
     condensation.plan(RECIPE, out=tmp_path / "images-condensed", overrides=own_images)
@@ -381,7 +381,7 @@ def test_a_run_may_lie_beside_the_splits_of_its_images(own_images, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "train").rename(tmp_path / "images" / "train")
     condensation.plan(RECIPE, out=tmp_path / "images" / "runs", overrides=own_images)
-    with pytest.raises(ArtifactError, match="lies among the images"):
+    with pytest.raises(SourceError, match="lies among the images"):
         condensation.plan(RECIPE, out=tmp_path / "images" / "train" / "x", overrides=own_images)
 
 

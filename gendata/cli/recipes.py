@@ -32,7 +32,7 @@ from gendata.cli.printing import (
     yaml_text,
 )
 from gendata.errors import GendataError, RecipeError
-from gendata.recipe import SWEEPS, Recipe, list_recipes, load_recipe, read_fields, recipe_path
+from gendata.recipe import MAX_IPC, SWEEPS, Recipe, list_recipes, load_recipe, read_fields, recipe_path
 from gendata.sweeping.sweep import Sweep, list_sweeps, load_sweep, read_sweep
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ def condense_command(
             "--bytes", metavar="SIZE", help="Largest artifact: 1MB; default: as IPC raw images, at least 8kB."
         ),
     ] = None,
-    ipc: Annotated[int, typer.Option("--ipc", min=1, max=10**6, help="Images per class of the frozen set.")] = 10,
+    ipc: Annotated[int, typer.Option("--ipc", min=1, max=MAX_IPC, help="Images per class of the frozen set.")] = 10,
     resize: ResizeOption = None,
     overrides: SetOption = None,
     dry_run: DryRunOption = False,

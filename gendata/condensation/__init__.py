@@ -124,16 +124,13 @@ def plan(
 
 
 def _job(recipe: Recipe, out: Path | None, data_root: str | Path | None, source: Source | None) -> Job:
-    """Raises ArtifactError if the run would lie among the images that it reads."""
+    """Raises SourceError if the run would lie among the images that it reads."""
     from gendata.sources.source import open_source
 
     root = Path(data_root) if data_root else None
     source = source or open_source(recipe.source, data_root=root)
-    if out is not None and source.reads(out):
-        raise ArtifactError(
-            "lies among the images that are condensed, and would be read as one of their classes", where=str(out),
-            expected="a folder elsewhere", remedy="Name one beside that of the images: --out DIR.",
-        )  # fmt: skip
+    if out is not None:
+        source.check_apart(out)
     return Job(recipe, data_root=root, source=source)
 
 

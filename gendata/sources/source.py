@@ -98,6 +98,14 @@ class Source:
         """Whether images would be looked for at `path` too."""
         return False
 
+    def check_apart(self, out: Path) -> None:
+        """Raises SourceError if what is written to `out` would lie among the images that are read."""
+        if self.reads(out):
+            raise SourceError(
+                "lies among the images that are condensed, and would be read as one of their classes", where=str(out),
+                expected="a folder elsewhere", remedy="Name one beside that of the images: --out DIR.",
+            )  # fmt: skip
+
     def facts(self) -> SourceFacts:
         """What the manifest says about the data; holds no path of this machine."""
         return SourceFacts(

@@ -77,16 +77,13 @@ def run_sweep(
     Raises:
         MissingExtraError: nothing here draws plots.
         ArtifactError: `out` cannot be written, or another process is at work there.
+        SourceError: `out` lies among the images of a cell, or there are none.
         GendataError: a process was ended from outside.
     """
     if with_plot:
         require_plots()
     for source in {repr(cell.recipe.source): cell.recipe.source for cell in sweep.cells}.values():
-        if open_source(source, data_root=data_root).reads(out):
-            raise ArtifactError(
-                "lies among the images that are condensed", where=str(out), expected="a folder elsewhere",
-                remedy="Name one beside that of the images: --out DIR.",
-            )  # fmt: skip
+        open_source(source, data_root=data_root).check_apart(out)
     with _held(out):
         return _run(sweep, out, command, jobs, data_root, with_plot, on_cell)
 
